@@ -1,0 +1,1 @@
+"""The rules of money. Standard library only; no I/O, no clock."""

@@ -1,0 +1,362 @@
+"""What an order is worth: from its present state alone, a set of named effects with target amounts.
+
+`effects(order, rules)` answers with a Worth, or with Held and the reason why nobody should guess.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from bridge.domain.money import (
+    AmountPrecisionError,
+    AmountUnreadableError,
+    format_amount,
+    is_currency,
+    parse_amount,
+)
+from bridge.domain.order import Line, Order, Refund
+from bridge.domain.tenant import DEFAULT_PATTERN, is_tenant_id
+
+DEPOSIT = "deposit"
+DISPUTE = "hold/dispute"
+"""The effect of an order that is `on-hold` after it was credited: the money stays, but held."""
+
+VANISHED = "vanished"
+"""Our status for an order that the storefront says does not exist (any more)."""
+
+NEGATIVE_STATUSES = frozenset({"cancelled", "failed", "trash", "refunded", VANISHED})
+"""States that take a credit back at once; every other step back must be seen twice."""
+
+
+class AmountRule(StrEnum):
+    """Which part of an order becomes balance."""
+
+    TOTAL = "total"
+    """The order's total, tax and shipping included."""
+    NET = "net"
+    """The order's total without tax."""
+    DEPOSIT_LINES = "deposit_lines"
+    """What was paid for the lines that are deposits, their tax included; other goods are not."""
+
+
+class TagPlace(StrEnum):
+    """Where an order may carry its tenant."""
+
+    ORDER = "order"
+    LINES = "lines"
+    SKU = "sku"
+
+
+class HeldReason(StrEnum):
+    """Why an order is held. The value is stable; `because` names the rule and the remedy."""
+
+    TAG_CONFLICT = "tag_conflict"
+    TAG_INVALID = "tag_invalid"
+    TAG_MISSING = "tag_missing"
+    TENANT_UNKNOWN = "tenant_unknown"
+    CURRENCY_NOT_ACCEPTED = "currency_not_accepted"
+    AMOUNT_UNREADABLE = "amount_unreadable"
+    AMOUNT_PRECISION = "amount_precision"
+    AMOUNT_NEGATIVE = "amount_negative"
+    EVIDENCE_MISSING = "evidence_missing"
+    REFUND_UNATTRIBUTED = "refund_unattributed"
+    REFUND_EXCEEDS = "refund_exceeds"
+    IDENTITY_CHANGED = "identity_changed"
+    UNREADABLE = "unreadable"
+    BALANCE_LIMIT = "balance_limit"
+
+
+class Rules(NamedTuple):
+    """How a storefront's orders are credited; built by the configuration."""
+
+    statuses: frozenset[str] = frozenset({"completed"})
+    gateway_statuses: Mapping[str, frozenset[str]] = {}
+    amount: AmountRule = AmountRule.TOTAL
+    deposit_product_ids: frozenset[int] = frozenset()
+    deposit_skus: frozenset[str] = frozenset()
+    deposit_fee_names: frozenset[str] = frozenset()
+    tag_key: str = "_tenant_id"
+    tag_places: frozenset[TagPlace] = frozenset({TagPlace.ORDER, TagPlace.LINES})
+    sku_prefix: str = ""
+    tenant_pattern: re.Pattern[str] = re.compile(DEFAULT_PATTERN)
+    currencies: frozenset[str] | None = None
+    require_evidence: bool = False
+    trusted_offline_methods: frozenset[str] = frozenset({"bacs", "cheque", "cod"})
+
+    def crediting_statuses(self, payment_method: str) -> frozenset[str]:
+        """The statuses that credit an order paid by this gateway."""
+        return self.gateway_statuses.get(payment_method, self.statuses)
+
+    def fingerprint(self) -> str:
+        """The rules as text: equal text means equal rules, in any process."""
+        return repr([_stable(value) for value in self])
+
+    def needs_refund_lines(self) -> bool:
+        """Tell whether refunds must be read line by line: where only a part of the order counts."""
+        return self.amount is not AmountRule.TOTAL
+
+
+def _stable(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return sorted((key, _stable(item)) for key, item in value.items())
+    return value.pattern if isinstance(value, re.Pattern) else value
+
+
+class AmountLine(NamedTuple):
+    """One line of the answer to "why this amount?", in minor units."""
+
+    name: str
+    amount: int
+
+
+class Worth(NamedTuple):
+    """What an order is worth now.
+
+    `effects` maps names to target amounts in minor units of `currency`; empty means nothing.
+    `certain` is False for a step back that may be a slip of the storefront and must be seen twice.
+    `disputed` means: whatever was credited before stays, and is held. In both cases `refunds` are
+    the refund effects, which count at once even so; None where they cannot be told.
+    """
+
+    tenant_id: str
+    currency: str
+    effects: Mapping[str, int]
+    because: str
+    certain: bool = True
+    disputed: bool = False
+    refunds: Mapping[str, int] | None = None
+    lines: tuple[AmountLine, ...] = ()
+
+
+class Held(NamedTuple):
+    """An order that nobody should credit or reverse by guessing."""
+
+    reason: HeldReason
+    because: str
+
+
+class _HeldError(Exception):
+    """Carries a Held out of the nested rules of this module; never leaves it."""
+
+    def __init__(self, reason: HeldReason, because: str) -> None:
+        super().__init__(because)
+        self.held = Held(reason, because)
+
+
+def effects(order: Order, rules: Rules) -> Worth | Held:
+    """Say what an order is worth, from its present state alone."""
+    statuses = rules.crediting_statuses(order.payment_method)
+    if order.status in NEGATIVE_STATUSES and order.status != "refunded":
+        return _nothing(order, f"status {order.status} takes the credit back")
+    if order.status == "on-hold":
+        because = (
+            "status on-hold credits nothing; what was credited before is held for the time being"
+        )
+        return _unsettled(order, rules, because, disputed=True)
+    if order.status != "refunded" and order.status not in statuses:
+        because = f"status {order.status} does not credit; these do: {', '.join(sorted(statuses))}"
+        return _unsettled(order, rules, because, disputed=False)
+    worth = _guarded(order, rules)
+    return _refunded(order, worth) if order.status == "refunded" else worth
+
+
+def _nothing(order: Order, because: str, *, certain: bool = True) -> Worth:
+    return Worth("", order.currency, {}, because, certain=certain)
+
+
+def _refunded(order: Order, worth: Worth | Held) -> Worth:
+    """Prefer the refunds by name, for the statement's sake, where they take back the whole credit.
+
+    WooCommerce: deleting a refund leaves the status `refunded`, so the refunds alone do not say it.
+    """
+    if isinstance(worth, Worth) and worth.effects and sum(worth.effects.values()) == 0:
+        return worth
+    return _nothing(order, "status refunded takes the credit back")
+
+
+def _unsettled(order: Order, rules: Rules, because: str, *, disputed: bool) -> Worth:
+    """A status that is no last word: only the ledger knows whether there is a credit to keep.
+
+    WooCommerce: `on-hold` is both a bank transfer awaited and a dispute opened by the gateway.
+    """
+    worth = _guarded(order, rules)
+    refunds = None
+    if isinstance(worth, Worth) and worth.effects:
+        refunds = {name: amount for name, amount in worth.effects.items() if name != DEPOSIT}
+    return Worth("", order.currency, {}, because, disputed, disputed, refunds)
+
+
+def _guarded(order: Order, rules: Rules) -> Worth | Held:
+    try:
+        return _credit(order, rules)
+    except _HeldError as error:
+        return error.held
+
+
+def _credit(order: Order, rules: Rules) -> Worth:
+    tenant_id = _tenant(order, rules)
+    if tenant_id is None:
+        return _untagged(order, rules)
+    if not is_currency(order.currency) or not _accepts(rules, order.currency):
+        raise _HeldError(
+            HeldReason.CURRENCY_NOT_ACCEPTED,
+            f"{order.currency!r} is not an accepted currency; add it to [crediting] currencies, "
+            "or refund the order",
+        )
+    _check_evidence(order, rules)
+    lines = _amount_lines(order, rules)
+    credited = sum(line.amount for line in lines)
+    if credited < 0:
+        raise _HeldError(
+            HeldReason.AMOUNT_NEGATIVE,
+            f"the order is worth {format_amount(credited, order.currency)}; a deposit is positive",
+        )
+    targets = {DEPOSIT: credited} if credited else {}
+    for refund in order.refunds if credited else ():
+        targets[f"refund/{refund.id}"] = _refund_amount(order, refund, rules, credited)
+    if sum(targets.values()) < 0:
+        raise _HeldError(
+            HeldReason.REFUND_EXCEEDS,
+            "the refunds add up to more than the order's credit; correct them in WooCommerce",
+        )
+    because = f"status {order.status} credits the {_AMOUNT_NAMES[rules.amount]}"
+    return Worth(tenant_id, order.currency, targets, because, lines=tuple(lines))
+
+
+_AMOUNT_NAMES = {
+    AmountRule.TOTAL: "order total",
+    AmountRule.NET: "order total without tax",
+    AmountRule.DEPOSIT_LINES: "deposit lines",
+}
+
+
+def _accepts(rules: Rules, currency: str) -> bool:
+    return rules.currencies is None or currency in rules.currencies
+
+
+def _claims(order: Order, rules: Rules) -> list[object]:
+    claims: list[object] = []
+    if TagPlace.ORDER in rules.tag_places:
+        claims += order.tags
+    if TagPlace.LINES in rules.tag_places:
+        claims += [tag for line in order.lines for tag in line.tags]
+    if TagPlace.SKU in rules.tag_places and rules.sku_prefix:
+        prefix = rules.sku_prefix
+        claims += [ln.sku.removeprefix(prefix) for ln in order.lines if ln.sku.startswith(prefix)]
+    return claims
+
+
+def _tenant(order: Order, rules: Rules) -> str | None:
+    claims = _claims(order, rules)
+    for claim in claims:
+        if not is_tenant_id(claim, rules.tenant_pattern):
+            raise _HeldError(
+                HeldReason.TAG_INVALID,
+                f"the tag {claim!a:.80} is not a tenant id "
+                f"(pattern {rules.tenant_pattern.pattern}); correct {rules.tag_key} on the order",
+            )
+    if len(set(claims)) > 1:
+        raise _HeldError(
+            HeldReason.TAG_CONFLICT,
+            f"the order names several tenants ({', '.join(sorted(map(str, set(claims))))}); "
+            f"leave one {rules.tag_key} on it",
+        )
+    return str(claims[0]) if claims else None
+
+
+def _untagged(order: Order, rules: Rules) -> Worth:
+    if rules.amount is AmountRule.DEPOSIT_LINES and any(
+        _is_deposit(ln, rules) for ln in order.lines
+    ):
+        raise _HeldError(
+            HeldReason.TAG_MISSING,
+            f"the order has a deposit line but no tenant; set {rules.tag_key} on it",
+        )
+    return _nothing(order, f"no tenant under {rules.tag_key}: not a deposit", certain=False)
+
+
+def _check_evidence(order: Order, rules: Rules) -> None:
+    if not rules.require_evidence or order.status == "refunded":
+        return
+    offline = order.payment_method in rules.trusted_offline_methods
+    if order.paid_at is None or not (order.has_transaction_id or offline):
+        raise _HeldError(
+            HeldReason.EVIDENCE_MISSING,
+            "require_evidence asks for a payment date and a gateway reference (or one of "
+            "trusted_offline_methods); check that the money arrived, then complete the payment "
+            "in WooCommerce or trust the method",
+        )
+
+
+def _amount_lines(order: Order, rules: Rules) -> list[AmountLine]:
+    if rules.amount is AmountRule.DEPOSIT_LINES:
+        return [
+            AmountLine(line.name, _paid(order, line))
+            for line in order.lines
+            if _is_deposit(line, rules)
+        ]
+    lines = [AmountLine("order total", _amount(order, order.total))]
+    if rules.amount is AmountRule.NET:
+        lines.append(AmountLine("less tax", -_amount(order, order.total_tax)))
+    return lines
+
+
+def _is_deposit(line: Line, rules: Rules) -> bool:
+    if line.kind == "fee":
+        return line.name in rules.deposit_fee_names
+    by_prefix = bool(rules.sku_prefix) and line.sku.startswith(rules.sku_prefix)
+    return (
+        line.product_id in rules.deposit_product_ids or line.sku in rules.deposit_skus or by_prefix
+    )
+
+
+def _paid(order: Order, line: Line) -> int:
+    return _amount(order, line.total) + _amount(order, line.total_tax)
+
+
+def _amount(order: Order, text: object) -> int:
+    try:
+        return parse_amount(text, order.currency)
+    except AmountPrecisionError as error:
+        reason, remedy = (
+            HeldReason.AMOUNT_PRECISION,
+            "set the storefront's decimals to the currency's",
+        )
+        raise _HeldError(reason, f"{error}; {remedy}") from error
+    except AmountUnreadableError as error:
+        raise _HeldError(HeldReason.AMOUNT_UNREADABLE, f"{error}; correct the order") from error
+
+
+def _refund_amount(order: Order, refund: Refund, rules: Rules, credited: int) -> int:
+    """Return a refund's effect, negative: the whole, or the part that falls on the credit."""
+    whole, total = _amount(order, refund.total), _amount(order, order.total)
+    if whole > 0:
+        raise _HeldError(
+            HeldReason.AMOUNT_UNREADABLE,
+            f"refund {refund.id} would add {refund.total}; a refund is negative; correct the order",
+        )
+    if credited == total:
+        return whole
+    return -credited if whole == -total else _attributed(order, refund, rules)
+
+
+def _attributed(order: Order, refund: Refund, rules: Rules) -> int:
+    """Attribute a partial refund by its lines (WooCommerce: `_refunded_item_id`)."""
+    parts = [
+        (line.line_id, _amount(order, line.total), _amount(order, line.total_tax))
+        for line in refund.lines or ()
+    ]
+    counts = {line.id: _is_deposit(line, rules) for line in order.lines}
+    unclear = rules.amount is AmountRule.DEPOSIT_LINES and any(n not in counts for n, _, _ in parts)
+    if unclear or sum(net + tax for _, net, tax in parts) != _amount(order, refund.total):
+        raise _HeldError(
+            HeldReason.REFUND_UNATTRIBUTED,
+            f"refund {refund.id} does not say which lines it refunds, so its share in the credit "
+            "is unknown; refund by line in WooCommerce, or adjust the balance by hand",
+        )
+    if rules.amount is AmountRule.NET:
+        return sum(net for _, net, _ in parts)
+    return sum(net + tax for line_id, net, tax in parts if counts[line_id])

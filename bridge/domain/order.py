@@ -1,0 +1,107 @@
+"""An order as bridge sees it: what WooCommerce said, reduced to what crediting needs.
+
+Amounts stay the text the storefront wrote, because reading them can fail and only `crediting` may
+say what follows from that. Nothing of the shopper is here.
+"""
+
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+from bridge.domain.clock import Instant, isoformat
+
+
+class Line(NamedTuple):
+    """A product or fee line. `total` is after coupons and without `total_tax`."""
+
+    id: int
+    kind: str  # "product" or "fee"
+    name: str
+    product_id: int
+    sku: str
+    total: Any
+    total_tax: Any
+    tags: tuple[Any, ...]
+
+
+class RefundLine(NamedTuple):
+    """The part of a refund that belongs to one order line; amounts are negative."""
+
+    line_id: int
+    total: Any
+    total_tax: Any
+
+
+class Refund(NamedTuple):
+    """A refund of an order: `total` is negative text, tax included.
+
+    `lines` is None where only the order's short form was read, and empty for an amount-only refund.
+    """
+
+    id: int
+    total: Any
+    lines: tuple[RefundLine, ...] | None
+
+
+class Order(NamedTuple):
+    """One order's present state. `fetched_at` is by our clock, taken before the request."""
+
+    storefront: str
+    id: int
+    key: str
+    status: str
+    currency: str
+    total: Any
+    total_tax: Any
+    payment_method: str
+    has_transaction_id: bool
+    created_at: Instant
+    modified_at: Instant
+    paid_at: Instant | None
+    completed_at: Instant | None
+    tags: tuple[Any, ...]
+    lines: tuple[Line, ...]
+    refunds: tuple[Refund, ...]
+    fetched_at: Instant
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this order from another that was given the same id, e.g. after a restore."""
+        return f"{self.key}@{isoformat(self.created_at)}"
+
+    def snapshot(self) -> str:
+        """The state as canonical JSON, `fetched_at` left out: equal text means an equal state."""
+        fields = self._asdict()
+        del fields["fetched_at"]
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @classmethod
+    def from_snapshot(cls, text: str, fetched_at: Instant) -> "Order":
+        """Rebuild an order from `snapshot()`."""
+        fields = json.loads(text)
+        fields["tags"] = tuple(fields["tags"])
+        fields["lines"] = tuple(_line(*line) for line in fields["lines"])
+        fields["refunds"] = tuple(_refund(*refund) for refund in fields["refunds"])
+        return cls(**fields, fetched_at=fetched_at)
+
+
+class Unreadable(NamedTuple):
+    """An order sent in a form bridge cannot read; it is held, its neighbours are not."""
+
+    storefront: str
+    id: int
+    why: str
+
+
+def digest(text: str) -> bytes:
+    """Return the 32-byte SHA-256 of a canonical text."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _line(*fields: Any) -> Line:
+    return Line._make([*fields[:-1], tuple(fields[-1])])
+
+
+def _refund(refund_id: int, total: Any, lines: list[list[Any]] | None) -> Refund:
+    by_line = None if lines is None else tuple(RefundLine(*line) for line in lines)
+    return Refund(refund_id, total, by_line)

@@ -1,0 +1,291 @@
+"""The fold that decides: wallets and known keys in, outcomes out. No I/O and no clock.
+
+A decline is a value and leaves no trace under its key, so that a renewal declined today may
+succeed under the same key after a deposit.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from bridge.domain.clock import Instant
+from bridge.domain.entry import (
+    DECLINED,
+    POSTED,
+    REPLAYED,
+    Draft,
+    Effect,
+    EffectDraft,
+    EffectId,
+    Entry,
+    EntryId,
+    KeyId,
+    Kind,
+    Outcome,
+    Reason,
+)
+from bridge.domain.money import AMOUNT_MAX
+from bridge.domain.wallet import Wallet, WalletId
+
+_STOREFRONT = "storefront:"
+
+
+class Related(NamedTuple):
+    """An earlier entry that drafts refer to, and what became of it since."""
+
+    entry: Entry
+    closed: bool = False
+    refunded: int = 0
+
+
+class Books(NamedTuple):
+    """All that deciding needs, read under the wallets' locks.
+
+    A wallet that is absent does not exist; `strangers` are the tenants that do not exist either.
+    """
+
+    wallets: dict[WalletId, Wallet]
+    known: dict[KeyId, Entry]
+    related: dict[EntryId, Related]
+    effects: dict[EffectId, Effect]
+    strangers: frozenset[str] = frozenset()
+
+    def copy(self) -> "Books":
+        """Return books that can be written in without changing these."""
+        return Books(
+            dict(self.wallets),
+            dict(self.known),
+            dict(self.related),
+            dict(self.effects),
+            self.strangers,
+        )
+
+
+def decide(
+    books: Books, drafts: Sequence[Draft | EffectDraft], recorded_at: Instant
+) -> tuple[list[Outcome], Books]:
+    """Return one outcome per draft, in order, and the books as they stand after them.
+
+    Each draft sees what those before it did. The books given are not changed.
+    """
+    after = books.copy()
+    outcomes = [
+        _converge(after, draft, recorded_at)
+        if isinstance(draft, EffectDraft)
+        else _answer(after, draft, recorded_at)
+        for draft in drafts
+    ]
+    return outcomes, after
+
+
+def _answer(books: Books, draft: Draft, now: Instant) -> Outcome:
+    known = books.known.get(KeyId(draft.tenant_id, draft.caller, draft.key))
+    if known is not None:
+        return _replay(known, draft)
+    if draft.tenant_id in books.strangers and not draft.opens_wallet:
+        return Outcome(DECLINED, reason=Reason.UNKNOWN_TENANT)
+    return _RULES[draft.kind](books, draft, now)
+
+
+def _replay(known: Entry, draft: Draft) -> Outcome:
+    if known.request_digest == draft.digest:
+        return Outcome(REPLAYED, known)
+    return Outcome(DECLINED, reason=Reason.KEY_REUSED)
+
+
+def _debit(books: Books, draft: Draft, now: Instant) -> Outcome:
+    return _guarded(books, draft, now, amount=-_asked(draft))
+
+
+def _hold(books: Books, draft: Draft, now: Instant) -> Outcome:
+    return _guarded(books, draft, now, held=_asked(draft))
+
+
+def _capture(books: Books, draft: Draft, now: Instant) -> Outcome:
+    hold = _find(books, draft, Kind.HOLD)
+    if isinstance(hold, Reason):
+        return _decline(books, draft, hold)
+    if hold.entry.expires_at is not None and now >= hold.entry.expires_at:
+        return _decline(books, draft, Reason.HOLD_EXPIRED)
+    amount = _asked(draft, hold.entry.held)
+    if amount > hold.entry.held:
+        return _decline(books, draft, Reason.EXCEEDS_HOLD)
+    outcome = _guarded(books, draft, now, amount=-amount, held=-hold.entry.held)
+    return _close(books, hold, outcome)
+
+
+def _void(books: Books, draft: Draft, now: Instant) -> Outcome:
+    hold = _find(books, draft, Kind.HOLD)
+    if isinstance(hold, Reason):
+        return _decline(books, draft, hold)
+    return _close(books, hold, _post(books, draft, now, held=-hold.entry.held))
+
+
+def _expire(books: Books, draft: Draft, now: Instant) -> Outcome:
+    hold = _find(books, draft, Kind.HOLD)
+    if isinstance(hold, Reason):
+        return _decline(books, draft, hold)
+    if hold.entry.expires_at is None or now < hold.entry.expires_at:
+        return _decline(books, draft, Reason.HOLD_RUNNING)
+    return _close(books, hold, _post(books, draft, now, held=-hold.entry.held))
+
+
+def _debit_refund(books: Books, draft: Draft, now: Instant) -> Outcome:
+    debit = _find(books, draft, Kind.DEBIT, Kind.CAPTURE)
+    if isinstance(debit, Reason):
+        return _decline(books, draft, debit)
+    rest = -debit.entry.amount - debit.refunded
+    if not rest or (amount := _asked(draft, rest)) > rest:
+        return _decline(books, draft, Reason.EXCEEDS_DEBIT)
+    outcome = _post(books, draft, now, amount=amount)
+    if outcome.entry:
+        refunded = debit._replace(refunded=debit.refunded + amount)
+        books.related[_place(debit.entry)] = refunded
+    return outcome
+
+
+def _adjustment(books: Books, draft: Draft, now: Instant) -> Outcome:
+    return _post(books, draft, now, amount=_asked(draft))
+
+
+_RULES: dict[Kind, Callable[[Books, Draft, Instant], Outcome]] = {
+    Kind.DEBIT: _debit,
+    Kind.HOLD: _hold,
+    Kind.CAPTURE: _capture,
+    Kind.VOID: _void,
+    Kind.EXPIRE: _expire,
+    Kind.DEBIT_REFUND: _debit_refund,
+    Kind.ADJUSTMENT: _adjustment,
+}
+
+
+def _asked(draft: Draft, otherwise: int = 0) -> int:
+    """Return the amount asked for; ValueError for one that would turn the draft around."""
+    amount = otherwise if draft.amount is None else draft.amount
+    if amount == 0 or (amount < 0 and draft.kind is not Kind.ADJUSTMENT):
+        raise ValueError(f"{amount} is no amount for a draft of kind {draft.kind}")
+    return amount
+
+
+def _find(books: Books, draft: Draft, *kinds: Kind) -> Related | Reason:
+    place = EntryId(draft.tenant_id, draft.currency, draft.related_version or 0)
+    related = books.related.get(place)
+    if related is None or related.entry.kind not in kinds or _is_of_order(related.entry):
+        return Reason.NOT_FOUND
+    return Reason.HOLD_CLOSED if related.closed else related
+
+
+def _is_of_order(entry: Entry) -> bool:
+    """Tell whether an order made the entry: the hold of a dispute ends with the dispute only."""
+    return entry.caller.startswith(_STOREFRONT)
+
+
+def _close(books: Books, hold: Related, outcome: Outcome) -> Outcome:
+    if outcome.entry:
+        books.related[_place(hold.entry)] = hold._replace(closed=True)
+    return outcome
+
+
+def _guarded(
+    books: Books, draft: Draft, now: Instant, *, amount: int = 0, held: int = 0
+) -> Outcome:
+    """Post unless it would leave less than nothing available."""
+    wallet = books.wallets.get(draft.wallet_id)
+    if wallet is None or wallet.available + amount - held < 0:
+        return _decline(books, draft, Reason.INSUFFICIENT)
+    return _post(books, draft, now, amount=amount, held=held)
+
+
+def _decline(books: Books, draft: Draft, reason: Reason) -> Outcome:
+    wallet = books.wallets.get(draft.wallet_id)
+    return Outcome(DECLINED, reason=reason, available=wallet.available if wallet else 0)
+
+
+def _post(books: Books, draft: Draft, now: Instant, *, amount: int = 0, held: int = 0) -> Outcome:
+    outcome = _append(
+        books,
+        draft.wallet_id,
+        kind=draft.kind.value,
+        amount=amount,
+        held=held,
+        contra=draft.contra,
+        caller=draft.caller,
+        idempotency_key=draft.key,
+        request_digest=draft.digest,
+        reference=draft.reference,
+        description=draft.description,
+        source=draft.source,
+        metadata=draft.metadata,
+        related_version=draft.related_version,
+        expires_at=draft.expires_at,
+        occurred_at=now,
+        recorded_at=now,
+    )
+    if outcome.entry:
+        books.related[_place(outcome.entry)] = Related(outcome.entry)
+    return outcome
+
+
+def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
+    """Post target minus posted, and nothing where they are equal. Orders may leave a debt."""
+    effect = books.effects.get(draft.effect_id, Effect())
+    drift = draft.target - effect.amount
+    if drift == 0:
+        return Outcome(REPLAYED)
+    on_hold = draft.effect.startswith("hold/")
+    place = f"{draft.order_id}/{draft.effect}"
+    storefront = _STOREFRONT + draft.storefront
+    outcome = _append(
+        books,
+        draft.wallet_id,
+        kind=_effect_kind(drift, on_hold=on_hold).value,
+        amount=0 if on_hold else drift,
+        held=drift if on_hold else 0,
+        contra=storefront,
+        caller=storefront,
+        idempotency_key=f"{place}#{draft.currency}.{effect.posts + 1}",
+        request_digest=b"",
+        reference=str(draft.order_id),
+        description=draft.description,
+        source=f"order/{draft.storefront}/{place}",
+        metadata="{}",
+        related_version=None,
+        expires_at=None,
+        occurred_at=draft.occurred_at,
+        recorded_at=now,
+    )
+    if outcome.entry:
+        books.effects[draft.effect_id] = Effect(draft.target, effect.posts + 1)
+    return outcome
+
+
+def _append(
+    books: Books, wallet_id: WalletId, *, amount: int, held: int, **content: Any
+) -> Outcome:
+    """Write the wallet's next entry; declined only where the numbers would no longer fit."""
+    wallet = books.wallets[wallet_id]
+    balance, held_after = wallet.balance + amount, wallet.held + held
+    if max(abs(balance), abs(held_after), abs(balance - held_after)) > AMOUNT_MAX:
+        return Outcome(DECLINED, reason=Reason.BALANCE_LIMIT, available=wallet.available)
+    version = wallet.version + 1
+    entry = Entry(
+        *wallet_id,
+        version=version,
+        amount=amount,
+        held=held,
+        balance_after=balance,
+        held_after=held_after,
+        **content,
+    ).sealed(wallet.hash)
+    books.wallets[wallet_id] = Wallet(*wallet_id, balance, held_after, version, entry.hash)
+    books.known[KeyId(entry.tenant_id, entry.caller, entry.idempotency_key)] = entry
+    return Outcome(POSTED, entry)
+
+
+def _effect_kind(drift: int, *, on_hold: bool) -> Kind:
+    if on_hold:
+        return Kind.HOLD if drift > 0 else Kind.VOID
+    return Kind.DEPOSIT if drift > 0 else Kind.REVERSAL
+
+
+def _place(entry: Entry) -> EntryId:
+    return EntryId(entry.tenant_id, entry.currency, entry.version)

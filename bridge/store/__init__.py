@@ -1,0 +1,1 @@
+"""Our database: the only place that knows SQL."""

@@ -1,0 +1,74 @@
+"""Where each storefront stands: how far it was read, when it last answered, if it is stopped."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, case, func, select, text, update
+
+from bridge.domain.clock import Instant
+from bridge.store import tables
+
+STOREFRONTS = tables.table(tables.Storefront)
+
+
+class State(NamedTuple):
+    """A storefront's state. `cursor` is in the storefront's own time, the others in ours."""
+
+    name: str
+    cursor: Instant | None = None
+    swept_at: Instant | None = None
+    succeeded_at: Instant | None = None
+    failing_since: Instant | None = None
+    failure: str = ""
+    stopped_at: Instant | None = None
+    stopped_because: str = ""
+
+
+def state(tx: Connection, name: str) -> State:
+    """Return a storefront's state, a blank one where it was never reached."""
+    row = tx.execute(select(STOREFRONTS).where(STOREFRONTS.c.name == name)).first()
+    return State(name) if row is None else State._make(row)
+
+
+def succeeded(
+    tx: Connection,
+    name: str,
+    now: Instant,
+    *,
+    cursor: Instant | None = None,
+    swept_at: Instant | None = None,
+) -> None:
+    """Record that the storefront was read, and how far; the cursor never moves back."""
+    changes: dict[str, Any] = {"succeeded_at": now, "failing_since": None, "failure": ""}
+    if cursor is not None:
+        further = STOREFRONTS.c.cursor > cursor
+        changes["cursor"] = case((further, STOREFRONTS.c.cursor), else_=cursor)
+    if swept_at is not None:
+        changes["swept_at"] = swept_at
+    _update(tx, name, changes)
+
+
+def failed(tx: Connection, name: str, failure: str, now: Instant) -> None:
+    """Record that the storefront could not be read, and since when."""
+    since = func.coalesce(STOREFRONTS.c.failing_since, now)
+    _update(tx, name, {"failing_since": since, "failure": failure})
+
+
+def stop(tx: Connection, name: str, because: str, now: Instant) -> None:
+    """Stop crediting for the storefront until `resume`."""
+    _update(tx, name, {"stopped_at": now, "stopped_because": because})
+
+
+def resume(tx: Connection, name: str) -> None:
+    """Credit again."""
+    _update(tx, name, {"stopped_at": None, "stopped_because": ""})
+
+
+def _update(tx: Connection, name: str, changes: dict[str, Any]) -> None:
+    tx.execute(_NEW, {"name": name})
+    tx.execute(update(STOREFRONTS).where(STOREFRONTS.c.name == name).values(**changes))
+
+
+_NEW = text(
+    "INSERT INTO storefronts (name, failure, stopped_because) VALUES (:name, '', '')"
+    " ON CONFLICT DO NOTHING"
+)

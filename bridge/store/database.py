@@ -1,0 +1,165 @@
+"""Engines and their database transactions: the only place that commits."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from bridge.domain.errors import ConfigurationError, UnavailableError
+
+LOCK_WAIT_S = 10
+"""How long a writer waits for another one before it gives up with UnavailableError."""
+
+READERS_MAX = 16
+"""Connections for reading, and on PostgreSQL also for writing, per process."""
+
+
+class Database:
+    """An SQLite file or a PostgreSQL database, behind two doors: `read` and `write`.
+
+    The URL is an SQLAlchemy one: `sqlite:///path/to/file.db` or `postgresql://user@host/name`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _checked(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
+            self._reader = _sqlite_engine(self.url, begin="BEGIN", connections_max=READERS_MAX)
+        else:
+            self._writer = _postgresql_engine(self.url)
+            # Several statements of one reader must see one state, as they do on SQLite.
+            self._reader = self._writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A database transaction that commits when the block ends and leaves nothing if it raises.
+
+        Raises UnavailableError where the database is away, full or locked for too long, and
+        ConfigurationError where the file is no database.
+        """
+        with _advice(), self._writer.begin() as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view for reading; raises what `write` does."""
+        with _advice(), self._reader.begin() as tx:
+            yield tx
+
+    def ping(self) -> None:
+        """Raise UnavailableError unless the database answers."""
+        with self.read() as tx:
+            tx.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Give up all connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_backend_name()
+    except ArgumentError:
+        raise ConfigurationError("[database] url is not an SQLAlchemy URL") from None
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
+        raise ConfigurationError(
+            f"[database] url begins with {parsed.drivername!r}; use sqlite:///… or postgresql://…"
+        )
+    if parsed.drivername == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ConfigurationError("[database] url names no file; bridge keeps money on disk only")
+    return parsed
+
+
+def _sqlite_engine(url: URL, *, begin: str, connections_max: int) -> Engine:
+    engine = create_engine(
+        url,
+        # autocommit at the driver: the database transactions begin where SQLAlchemy says, below
+        connect_args={"isolation_level": None, "timeout": LOCK_WAIT_S},
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_timeout=LOCK_WAIT_S,
+    )
+
+    def prepare(connection: Any, _record: object) -> None:
+        # FULL, since NORMAL loses acknowledged money when the power goes (WAL or not).
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", start)
+    return engine
+
+
+# We look rows up by index, some hundred at once. PostgreSQL takes these for more than they are and
+# would read small tables whole, and keeps to such a plan while they grow; and where it must read
+# a whole table, versions before 18 take the switched-off scan for one that is worth compiling.
+_PLANNING = "-c enable_seqscan=off -c jit=off"
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_size=READERS_MAX,
+        max_overflow=0,
+        pool_timeout=LOCK_WAIT_S,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": LOCK_WAIT_S,
+            "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC {_PLANNING}",
+        },
+    )
+
+
+_DAMAGED = frozenset({"file is not a database", "database disk image is malformed"})
+
+
+@contextlib.contextmanager
+def _advice() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise UnavailableError(f"the database is unavailable: {_cause(error)}") from error
+    except PoolTimeoutError as error:
+        raise UnavailableError(
+            f"all connections to the database were busy for {LOCK_WAIT_S} seconds; try again"
+        ) from error
+    except DBAPIError as error:
+        if str(error.orig) in _DAMAGED:
+            raise ConfigurationError(
+                f"[database] url: {error.orig}; name another file, or restore the backup"
+            ) from error
+        if not error.connection_invalidated:
+            raise
+        raise UnavailableError(f"the database went away: {_cause(error)}") from error
+
+
+def _cause(error: DBAPIError) -> str:
+    """Say what the driver said, in one line, and what usually helps."""
+    said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
+    if "full" in said or "No space left" in said:
+        return f"{said}; free some space on its disk, nothing was lost"
+    if "lock" in said:
+        return f"{said}; another process writes for long, try again"
+    return f"{said}; check that it runs and that [database] url is right"
+
+
+__all__ = ["LOCK_WAIT_S", "READERS_MAX", "Connection", "Database"]

@@ -1,0 +1,210 @@
+"""The one door through which money moves.
+
+`post` locks the wallets, reads what the drafts lean on, lets `domain.posting.decide` decide and
+writes what it decided: a handful of set-based statements whatever the number of drafts, the same
+on both databases. It does not commit: entries stand or fall with the caller's database transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, bindparam, insert, text, update
+
+from bridge.domain.clock import Instant
+from bridge.domain.entry import (
+    Draft,
+    Effect,
+    EffectDraft,
+    EffectId,
+    Entry,
+    EntryId,
+    KeyId,
+    Kind,
+    Outcome,
+)
+from bridge.domain.posting import Books, Related, decide
+from bridge.domain.wallet import Wallet, WalletId
+from bridge.store import tables
+from bridge.store.among import among
+from bridge.store.orders import tenants_known
+
+WALLETS = tables.table(tables.Wallet)
+ENTRIES = tables.table(tables.Entry)
+EFFECTS = tables.table(tables.Effect)
+OPEN_HOLDS = tables.table(tables.OpenHold)
+
+_CLOSING = frozenset({Kind.CAPTURE, Kind.VOID, Kind.EXPIRE})
+
+
+def post(
+    tx: Connection, drafts: Sequence[Draft | EffectDraft], recorded_at: Instant
+) -> list[Outcome]:
+    """Post the drafts in order, inside the caller's database transaction; one outcome each."""
+    before = _books(tx, drafts, recorded_at)
+    outcomes, after = decide(before, drafts, recorded_at)
+    entries = [
+        outcome.entry for outcome in outcomes if outcome.entry and outcome.status == "posted"
+    ]
+    if entries:
+        tx.execute(insert(ENTRIES), [entry._asdict() for entry in entries])
+        _write_wallets(tx, before, after)
+        _write_effects(tx, before, after)
+        _write_open_holds(tx, entries)
+    return outcomes
+
+
+def _books(tx: Connection, drafts: Sequence[Draft | EffectDraft], recorded_at: Instant) -> Books:
+    openers = [d for d in drafts if isinstance(d, EffectDraft) or d.kind is Kind.ADJUSTMENT]
+    shut_out = _open(tx, openers, recorded_at)
+    wallets = _wallets(tx, {draft.wallet_id for draft in drafts}, lock=True)
+    missing = {draft.tenant_id for draft in drafts if draft.wallet_id not in wallets}
+    asked = [draft for draft in drafts if isinstance(draft, Draft)]
+    return Books(
+        wallets,
+        _known(tx, {KeyId(draft.tenant_id, draft.caller, draft.key) for draft in asked}),
+        _related(tx, asked),
+        _effects(tx, {d.effect_id for d in drafts if isinstance(d, EffectDraft)}),
+        strangers=frozenset(shut_out | (missing - tenants_known(tx, missing))),
+    )
+
+
+def _wallets(
+    tx: Connection, ids: Iterable[WalletId], *, lock: bool = False
+) -> dict[WalletId, Wallet]:
+    wallets = map(Wallet._make, among(tx, WALLETS, WalletId._fields, ids, lock=lock))
+    return {wallet.id: wallet for wallet in wallets}
+
+
+def _open(tx: Connection, openers: Sequence[Draft | EffectDraft], recorded_at: Instant) -> set[str]:
+    """Insert the zero wallets that drafts may open, since FOR UPDATE locks no missing row.
+
+    Inserting comes before locking: who waits to insert must not hold what others wait for. Returns
+    the tenants that do not exist and may not be made: only orders and adjustments that were told
+    so make tenants. A debit on a missing wallet needs no wallet to be declined.
+    """
+    found = _wallets(tx, {draft.wallet_id for draft in openers})
+    missing = [draft for draft in openers if draft.wallet_id not in found]
+    names = {draft.tenant_id for draft in missing}
+    strangers = names - tenants_known(tx, names)
+    makers = {d.tenant_id for d in missing if isinstance(d, EffectDraft) or d.opens_wallet}
+    if made := sorted(strangers & makers):
+        tx.execute(_NEW_TENANT, [{"tenant_id": name, "created_at": recorded_at} for name in made])
+    strangers -= makers
+    if opened := sorted({d.wallet_id for d in missing if d.tenant_id not in strangers}):
+        tx.execute(_NEW_WALLET, [Wallet(*wallet_id)._asdict() for wallet_id in opened])
+    return strangers
+
+
+_NEW_TENANT = text(
+    "INSERT INTO tenants (tenant_id, name, metadata, created_at)"
+    " VALUES (:tenant_id, '', '{}', :created_at) ON CONFLICT DO NOTHING"
+)
+_NEW_WALLET = text(
+    "INSERT INTO wallets (tenant_id, currency, balance, held, version, hash)"
+    " VALUES (:tenant_id, :currency, :balance, :held, :version, :hash) ON CONFLICT DO NOTHING"
+)
+
+
+def _known(tx: Connection, keys: set[KeyId]) -> dict[KeyId, Entry]:
+    columns = ("tenant_id", "caller", "idempotency_key")
+    found = map(Entry._make, among(tx, ENTRIES, columns, keys))
+    return {KeyId(entry.tenant_id, entry.caller, entry.idempotency_key): entry for entry in found}
+
+
+def _related(tx: Connection, drafts: Iterable[Draft]) -> dict[EntryId, Related]:
+    places = {
+        EntryId(*draft.wallet_id, draft.related_version)
+        for draft in drafts
+        if draft.related_version is not None
+    }
+    if not places:
+        return {}
+    entries = map(Entry._make, among(tx, ENTRIES, EntryId._fields, places))
+    since = _since(tx, places)
+    return {
+        place: Related(
+            entry,
+            closed=any(kind in _CLOSING for kind in since.get(place, {})),
+            refunded=since.get(place, {}).get(Kind.DEBIT_REFUND, 0),
+        )
+        for entry in entries
+        for place in (EntryId(entry.tenant_id, entry.currency, entry.version),)
+    }
+
+
+def _since(tx: Connection, places: set[EntryId]) -> dict[EntryId, dict[str, int]]:
+    """Sum what later entries did to these, by kind."""
+    columns = ("tenant_id", "currency", "related_version")
+    since: dict[EntryId, dict[str, int]] = {}
+    for row in among(tx, ENTRIES, columns, places):
+        entry = Entry._make(row)
+        place = EntryId(entry.tenant_id, entry.currency, entry.related_version or 0)
+        kinds = since.setdefault(place, {})
+        kinds[entry.kind] = kinds.get(entry.kind, 0) + entry.amount
+    return since
+
+
+def _effects(tx: Connection, ids: set[EffectId]) -> dict[EffectId, Effect]:
+    found = among(tx, EFFECTS, EffectId._fields, ids)
+    return {EffectId._make(row[:5]): Effect._make(row[5:]) for row in found}
+
+
+def _write_wallets(tx: Connection, before: Books, after: Books) -> None:
+    changed = [w for key, w in after.wallets.items() if w is not before.wallets.get(key)]
+    tx.execute(_WALLET_AFTER, [{f"new_{k}": v for k, v in w._asdict().items()} for w in changed])
+
+
+_WALLET_AFTER = (
+    update(WALLETS)
+    .where(
+        WALLETS.c.tenant_id == bindparam("new_tenant_id"),
+        WALLETS.c.currency == bindparam("new_currency"),
+    )
+    .values(
+        balance=bindparam("new_balance"),
+        held=bindparam("new_held"),
+        version=bindparam("new_version"),
+        hash=bindparam("new_hash"),
+    )
+)
+
+
+def _write_effects(tx: Connection, before: Books, after: Books) -> None:
+    changed = [
+        key._asdict() | effect._asdict()
+        for key, effect in after.effects.items()
+        if effect is not before.effects.get(key)
+    ]
+    if changed:
+        tx.execute(_EFFECT_AFTER, changed)
+
+
+_EFFECT_AFTER = text(
+    "INSERT INTO effects (tenant_id, currency, storefront, order_id, effect, amount, posts)"
+    " VALUES (:tenant_id, :currency, :storefront, :order_id, :effect, :amount, :posts)"
+    " ON CONFLICT (tenant_id, currency, storefront, order_id, effect)"
+    " DO UPDATE SET amount = excluded.amount, posts = excluded.posts"
+)
+
+
+def _write_open_holds(tx: Connection, entries: Sequence[Entry]) -> None:
+    """Keep the list of holds to expire."""
+    placed = [
+        EntryId(e.tenant_id, e.currency, e.version)._asdict() | {"expires_at": e.expires_at}
+        for e in entries
+        if e.kind == Kind.HOLD and e.expires_at is not None
+    ]
+    if placed:
+        tx.execute(insert(OPEN_HOLDS), placed)
+    ended = [
+        EntryId(e.tenant_id, e.currency, e.related_version)._asdict()
+        for e in entries
+        if e.kind in _CLOSING and e.related_version is not None
+    ]
+    if ended:
+        tx.execute(_HOLD_ENDED, ended)
+
+
+_HOLD_ENDED = text(
+    "DELETE FROM open_holds"
+    " WHERE tenant_id = :tenant_id AND currency = :currency AND version = :version"
+)

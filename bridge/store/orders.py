@@ -1,0 +1,170 @@
+"""Orders as last seen: what the storefront said, what became of it, what was posted for it."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, insert, select, text
+
+from bridge.domain.clock import Instant
+from bridge.domain.drift import Slot
+from bridge.domain.order import Order
+from bridge.domain.wallet import WalletId
+from bridge.store import tables
+from bridge.store.among import among
+
+ORDERS = tables.table(tables.Order)
+EFFECTS = tables.table(tables.Effect)
+SIGHTINGS = tables.table(tables.Sighting)
+TENANTS = tables.table(tables.Tenant)
+
+
+class Seen(NamedTuple):
+    """An order as last seen; the fields stand in the order of the table's columns.
+
+    `verdict` is credited, nothing, held or waiting; `reason` is that of a held order. `generation`
+    counts the orders that had this id, see `sync.settle.acknowledge`. A row with no digest is new.
+    """
+
+    storefront: str
+    order_id: int
+    fingerprint: str = ""
+    generation: int = 1
+    digest: bytes = b""
+    snapshot: str = ""
+    verdict: str = "nothing"
+    reason: str = ""
+    because: str = ""
+    tenant_id: str = ""
+    status: str = ""
+    created_at: Instant = 0
+    fetched_at: Instant = 0
+    changed_at: Instant = 0
+    backward_since: Instant | None = None
+    sightings: int = 0
+
+    def order(self) -> Order:
+        """Rebuild the order as it was last seen."""
+        return Order.from_snapshot(self.snapshot, self.fetched_at)
+
+
+class Sighting(NamedTuple):
+    """A state an order was seen in; `number` counts from 1."""
+
+    storefront: str
+    order_id: int
+    number: int
+    seen_at: Instant
+    way: str
+    status: str
+    total: str
+    verdict: str
+    because: str
+
+
+def lock(tx: Connection, storefront: str, order_ids: Iterable[int]) -> dict[int, Seen]:
+    """Return the orders as last seen, new ones included, locked for this database transaction."""
+    wanted = set(order_ids)
+    # Inserting comes before locking: who waits to insert must not hold what others wait for.
+    if missing := sorted(wanted - set(known(tx, storefront, wanted))):
+        tx.execute(_NEW, [Seen(storefront, order_id)._asdict() for order_id in missing])
+    return _seen(tx, storefront, wanted, lock=True)
+
+
+_NEW = text(
+    f"INSERT INTO orders ({', '.join(Seen._fields)})"
+    f" VALUES ({', '.join(f':{name}' for name in Seen._fields)}) ON CONFLICT DO NOTHING"
+)
+
+
+def known(tx: Connection, storefront: str, order_ids: Iterable[int]) -> dict[int, Seen]:
+    """Return the orders as last seen, without a lock; new ones are absent."""
+    return _seen(tx, storefront, order_ids)
+
+
+def _seen(
+    tx: Connection, storefront: str, order_ids: Iterable[int], *, lock: bool = False
+) -> dict[int, Seen]:
+    keys = {(storefront, order_id) for order_id in order_ids}
+    rows = map(Seen._make, among(tx, ORDERS, ("storefront", "order_id"), keys, lock=lock))
+    return {seen.order_id: seen for seen in rows}
+
+
+def save(tx: Connection, seen: Sequence[Seen], sightings: Sequence[Sighting]) -> None:
+    """Write orders that were locked before, and the states they were seen in."""
+    if seen:
+        tx.execute(_SAVE, [row._asdict() for row in seen])
+    if sightings:
+        tx.execute(insert(SIGHTINGS), [row._asdict() for row in sightings])
+
+
+_SAVE = text(
+    "UPDATE orders SET "
+    + ", ".join(f"{name} = :{name}" for name in Seen._fields[2:])
+    + " WHERE storefront = :storefront AND order_id = :order_id"
+)
+
+
+def posted(
+    tx: Connection, storefront: str, order_ids: Iterable[int]
+) -> dict[int, dict[tuple[Slot, int], int]]:
+    """Return what was posted for each order: (slot, generation) to amount in minor units."""
+    keys = {(storefront, order_id) for order_id in order_ids}
+    found: dict[int, dict[tuple[Slot, int], int]] = {}
+    for row in among(tx, EFFECTS, ("storefront", "order_id"), keys):
+        name, _, generation = row.effect.partition("@")
+        slot = Slot(WalletId(row.tenant_id, row.currency), name)
+        found.setdefault(row.order_id, {})[slot, int(generation or 1)] = row.amount
+    return found
+
+
+def effect_name(effect: str, generation: int) -> str:
+    """Return the name under which an effect is stored: later orders with the same id stay apart."""
+    return effect if generation == 1 else f"{effect}@{generation}"
+
+
+def credited(tx: Connection, storefront: str, since: Instant, until: Instant) -> list[int]:
+    """Return the ids of orders created in [since, until] for which something is posted."""
+    query = (
+        select(ORDERS.c.order_id)
+        .where(
+            ORDERS.c.storefront == storefront,
+            ORDERS.c.created_at.between(since, until),
+            select(EFFECTS.c.amount)
+            .where(
+                EFFECTS.c.storefront == ORDERS.c.storefront,
+                EFFECTS.c.order_id == ORDERS.c.order_id,
+                EFFECTS.c.amount != 0,
+            )
+            .exists(),
+        )
+        .order_by(ORDERS.c.order_id)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def held(tx: Connection, **where: str) -> list[Seen]:
+    """Return the held orders, newest change first; `where` names columns and their values."""
+    query = select(ORDERS).where(
+        ORDERS.c.verdict == "held", *(ORDERS.c[k] == v for k, v in where.items())
+    )
+    return [Seen._make(row) for row in tx.execute(query.order_by(ORDERS.c.changed_at.desc()))]
+
+
+def verdicts(tx: Connection, storefront: str) -> dict[str, int]:
+    """Count a storefront's orders by verdict."""
+    query = select(ORDERS.c.verdict, func.count()).where(ORDERS.c.storefront == storefront)
+    return {row[0]: row[1] for row in tx.execute(query.group_by(ORDERS.c.verdict))}
+
+
+def sightings(tx: Connection, storefront: str, order_id: int) -> list[Sighting]:
+    """Return the states an order was seen in, oldest first."""
+    query = select(SIGHTINGS).where(
+        SIGHTINGS.c.storefront == storefront, SIGHTINGS.c.order_id == order_id
+    )
+    return [Sighting._make(row) for row in tx.execute(query.order_by(SIGHTINGS.c.number))]
+
+
+def tenants_known(tx: Connection, tenant_ids: Iterable[str]) -> set[str]:
+    """Return those of the tenants that exist."""
+    rows = among(tx, TENANTS, ("tenant_id",), {(tenant_id,) for tenant_id in tenant_ids})
+    return {row.tenant_id for row in rows}

@@ -1,0 +1,126 @@
+"""The hot path looks things up: no statement of it reads a whole table that grows."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from bridge.domain.entry import EntryId, Kind
+from bridge.store import inbox, keys, ledger, orders, reports, runs
+from bridge.store.database import Connection, Database
+from bridge.store.inbox import Hint
+from tests.store.drafting import NOON, adjustment, debit, draft, effect, follow, hold, post, posted
+
+Work = Callable[[Connection], object]
+
+WORK: dict[str, Work] = {
+    "debits": lambda tx: ledger.post(tx, [debit(1), debit(1, tenant_id="t5")], NOON),
+    "effects": lambda tx: ledger.post(tx, [effect(3), effect(4, tenant_id="new")], NOON),
+    "ends of holds and refunds": lambda tx: ledger.post(
+        tx, [draft(kind, None, related_version=2) for kind in (Kind.VOID, Kind.DEBIT_REFUND)], NOON
+    ),
+    "adjustments": lambda tx: ledger.post(tx, [adjustment(1, tenant_id="newer")], NOON),
+    "orders locked": lambda tx: orders.lock(tx, "main", [1, 5000]),
+    "orders saved": lambda tx: orders.save(tx, list(orders.known(tx, "main", [1, 2]).values()), []),
+    "what orders posted": lambda tx: orders.posted(tx, "main", [1, 2]),
+    "credited orders": lambda tx: orders.credited(tx, "main", 0, NOON),
+    "sightings": lambda tx: orders.sightings(tx, "main", 1),
+    "balance": lambda tx: reports.wallet(tx, "acme", "EUR"),
+    "entry": lambda tx: reports.entry(tx, EntryId("acme", "EUR", 1)),
+    "entries": lambda tx: reports.entries(tx, "acme", limit=10),
+    "more entries": lambda tx: reports.entries(
+        tx, "acme", before=EntryId("acme", "EUR", 2), limit=10
+    ),
+    "entries of an order": lambda tx: reports.order_entries(tx, "main", 1, ["acme", "t5"]),
+    "a hold": lambda tx: reports.hold(tx, EntryId("acme", "EUR", 2)),
+    "expired holds": lambda tx: reports.expired_holds(tx, NOON, 10),
+    "hint put": lambda tx: inbox.put(tx, [Hint("main", 1, NOON, NOON, "webhook")]),
+    "hints due": lambda tx: inbox.due(tx, "main", NOON),
+    "hints followed": lambda tx: inbox.done(tx, inbox.claim(tx, "main", NOON, 10)),
+    "key": lambda tx: keys.find(tx, "bridge_x"),
+    "findings": lambda tx: runs.findings(tx, "run_0", 0, 10),
+}
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    """Enough rows that an index pays, and figures for PostgreSQL's planner."""
+    many = range(1000)
+    posted(database, adjustment(1000), hold(5))
+    posted(database, *(adjustment(10, tenant_id=f"t{n}") for n in many))
+    posted(database, *(effect(10, tenant_id=f"t{n}", order_id=n) for n in many))
+    with database.write() as tx:
+        orders.lock(tx, "main", many)
+        inbox.put(tx, [Hint("main", n, NOON, NOON, "webhook") for n in many])
+    if not database.is_sqlite:
+        with database.write() as tx:
+            tx.execute(text("ANALYZE"))
+    return database
+
+
+def test_no_statement_reads_a_whole_table(filled: Database) -> None:
+    scan = r"\bSCAN (?!item\b|CONSTANT|\d)" if filled.is_sqlite else r"\bSeq Scan on\b"
+    scans: list[tuple[str, str]] = []
+    with filled.write() as tx:
+        for name, work in WORK.items():
+            statements = statements_of(tx, work)
+            assert statements, name
+            plans = [plan(tx, *statement) for statement in statements.items()]
+            scans += [(name, found) for found in plans if re.search(scan, found)]
+    assert scans == []
+
+
+def statements_of(tx: Connection, work: Work) -> dict[str, Any]:
+    """Do the work and return the statements it took, with the parameters of each."""
+    seen: dict[str, Any] = {}
+
+    def note(_tx: object, _cursor: object, statement: str, parameters: Any, *rest: object) -> None:
+        is_many = rest[-1]
+        seen[statement] = parameters[0] if is_many else parameters
+
+    event.listen(tx, "before_cursor_execute", note)
+    work(tx)
+    event.remove(tx, "before_cursor_execute", note)
+    return seen
+
+
+def plan(tx: Connection, statement: str, parameters: Any) -> str:
+    explain = "EXPLAIN QUERY PLAN " if tx.dialect.name == "sqlite" else "EXPLAIN "
+    rows = tx.exec_driver_sql(explain + statement, parameters)
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_plans_made_while_the_ledger_was_empty_do_not_outlive_it(database: Database) -> None:
+    """A plan that was cached for empty tables would read all of them at every batch."""
+    with database.write() as tx:
+        for table in ("entries", "wallets", "effects", "open_holds"):
+            tx.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
+    for _ in range(20):
+        post(database, debit(1), effect(0), draft(Kind.VOID, None, related_version=1))
+    for part in range(10):
+        posted(database, *(adjustment(10, tenant_id=f"{part}-{n}") for n in range(500)))
+        posted(database, *(effect(10, tenant_id=f"{part}-{n}", order_id=n) for n in range(500)))
+    [taken] = posted(database, debit(1, tenant_id="1-1"))
+    before = rows_read_by_scans(database)
+    for _ in range(20):
+        post(database, debit(1, tenant_id="1-1"), effect(10, tenant_id="1-1", order_id=1))
+        post(database, follow(Kind.DEBIT_REFUND, taken))
+    after = rows_read_by_scans(database)
+    assert {name: after[name] - before[name] for name in after if after[name] > before[name]} == {}
+
+
+def rows_read_by_scans(database: Database) -> dict[str, int]:
+    with database.write() as tx:
+        tx.execute(text("SELECT pg_stat_force_next_flush()"))
+    with database.write() as tx:
+        tx.execute(text("SELECT pg_stat_clear_snapshot()"))
+        rows = tx.execute(
+            text(
+                "SELECT relname, seq_tup_read FROM pg_stat_user_tables"
+                " WHERE relname IN ('entries', 'wallets', 'effects', 'open_holds', 'tenants')"
+            )
+        )
+        return {row[0]: row[1] for row in rows}

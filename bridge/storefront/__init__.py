@@ -1,0 +1,1 @@
+"""The only place that knows WooCommerce: `client` asks, `parse` reads, `signature` verifies."""

@@ -1,0 +1,282 @@
+"""The meeting point: by whichever way orders come, here the ledger converges on their worth.
+
+A read passes over what is known; what is news shares one database transaction.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import structlog
+
+from bridge import metrics
+from bridge.domain.clock import Instant
+from bridge.domain.crediting import HeldReason
+from bridge.domain.drift import Finding, Posted
+from bridge.domain.entry import DECLINED, Outcome
+from bridge.domain.errors import BridgeError, StorefrontStoppedError
+from bridge.domain.order import Order, Unreadable
+from bridge.store import cursors, inbox, ledger, orders
+from bridge.store.database import Connection
+from bridge.store.inbox import Hint
+from bridge.store.orders import Seen, Sighting
+from bridge.sync.context import Context, Counts, Policy
+from bridge.sync.judge import (
+    HELD,
+    WAITING,
+    Judgement,
+    judge,
+    state_digest,
+    too_large,
+    unknown_tenant,
+)
+
+log = structlog.get_logger()
+
+SETTLE_MAX = 100
+"""Orders in one database transaction."""
+
+IDENTITY_CHANGES_MAX = 3
+"""Orders with a new fingerprint, unacknowledged, at which crediting stops for the storefront."""
+
+RETRY_AFTER: Instant = 600_000_000
+"""How long an order that could not be settled rests, in microseconds."""
+
+Arrived = Order | Unreadable
+
+
+class Settled(NamedTuple):
+    """Orders by verdict, or `unchanged`, `stale` or `failed`; and what had drifted or is held."""
+
+    counts: Counts
+    findings: list[Finding]
+
+
+def settle(
+    context: Context,
+    policy: Policy,
+    arrived: Iterable[Arrived],
+    way: str,
+    *,
+    thorough: bool = False,
+) -> Settled:
+    """Converge the ledger on these orders; `thorough` compares the known and unchanged ones too.
+
+    Raises StorefrontStoppedError while the storefront is stopped. An order that fails for a reason
+    of ours is logged, counted as `failed` and tried again; it does not stop its neighbours.
+    """
+    counts: Counts = Counter()
+    findings: list[Finding] = []
+    for some in _batches(arrived):
+        news = some if thorough else _news(context, policy, some)
+        counts["unchanged"] += len(some) - len(news)
+        settled = _together(context, policy, news, way) if news else Settled(Counter(), [])
+        counts.update(settled.counts)
+        findings += settled.findings
+    _count(policy.storefront, counts)
+    return Settled(+counts, findings)
+
+
+def compare(context: Context, policy: Policy, arrived: Iterable[Arrived]) -> Settled:
+    """Say what `settle` would find, and change nothing."""
+    counts: Counts = Counter()
+    findings: list[Finding] = []
+    for some in _batches(arrived):
+        with context.database.read() as tx:
+            known = orders.known(tx, policy.storefront, [order.id for order in some])
+            seen = {o.id: known.get(o.id) or Seen(policy.storefront, o.id) for o in some}
+            for judgement, _ in _judged(tx, policy, some, seen, context.clock()):
+                counts[judgement.seen.verdict] += 1
+                findings += judgement.findings
+    return Settled(counts, findings)
+
+
+def acknowledge(context: Context, policy: Policy, order_ids: Sequence[int] | None = None) -> int:
+    """Accept orders whose id belonged to another order before, and credit the storefront again.
+
+    What the former order posted stays; the new one is credited on its own, as the next generation.
+    Returns how many were accepted.
+    """
+    now = context.clock()
+    with context.database.write() as tx:
+        held = orders.held(tx, storefront=policy.storefront, reason=HeldReason.IDENTITY_CHANGED)
+        accepted = [s for s in held if order_ids is None or s.order_id in order_ids]
+        renewed = [
+            s._replace(fingerprint="", digest=b"", generation=s.generation + 1) for s in accepted
+        ]
+        orders.save(tx, renewed, [])
+        inbox.put(tx, [Hint(s.storefront, s.order_id, now, now, "acknowledged") for s in accepted])
+        cursors.resume(tx, policy.storefront)
+    return len(accepted)
+
+
+def _batches(arrived: Iterable[Arrived]) -> Iterator[list[Arrived]]:
+    waiting = iter(arrived)
+    while some := list(islice(waiting, SETTLE_MAX)):
+        # The last state of an order read twice is the later one.
+        yield list({order.id: order for order in some}.values())
+
+
+def _news(context: Context, policy: Policy, some: Sequence[Arrived]) -> list[Arrived]:
+    """Leave out the orders whose state and rules are as they were, and that wait for nothing."""
+    with context.database.read() as tx:
+        known = orders.known(tx, policy.storefront, [order.id for order in some])
+    return [order for order in some if _is_news(order, known.get(order.id), policy)]
+
+
+def _is_news(arrived: Arrived, seen: Seen | None, policy: Policy) -> bool:
+    if seen is None or isinstance(arrived, Unreadable) or seen.verdict in {HELD, WAITING}:
+        return True
+    return seen.digest != state_digest(arrived, policy)
+
+
+def _together(context: Context, policy: Policy, some: Sequence[Arrived], way: str) -> Settled:
+    try:
+        with context.database.write() as tx:
+            return _settle(tx, policy, some, way, context.clock())
+    except BridgeError:
+        raise
+    except Exception as error:
+        if len(some) > 1:
+            log.warning("orders failed together, settling them one by one", error=repr(error))
+            return _one_by_one(context, policy, some, way)
+        log.exception("order failed", storefront=policy.storefront, order=some[0].id)
+        _try_later(context, policy, some[0].id)
+        return Settled(Counter(failed=1), [])
+
+
+def _one_by_one(context: Context, policy: Policy, some: Sequence[Arrived], way: str) -> Settled:
+    settled = [_together(context, policy, [order], way) for order in some]
+    counts: Counts = sum((one.counts for one in settled), Counter())
+    return Settled(counts, [finding for one in settled for finding in one.findings])
+
+
+def _try_later(context: Context, policy: Policy, order_id: int) -> None:
+    now = context.clock()
+    with context.database.write() as tx:
+        inbox.put(tx, [Hint(policy.storefront, order_id, now + RETRY_AFTER, now, "retry")])
+
+
+def _settle(
+    tx: Connection, policy: Policy, some: Sequence[Arrived], way: str, now: Instant
+) -> Settled:
+    state = cursors.state(tx, policy.storefront)
+    if state.stopped_at is not None:
+        raise StorefrontStoppedError(
+            f"storefront {policy.storefront} is stopped: {state.stopped_because}"
+        )
+    seen = orders.lock(tx, policy.storefront, [order.id for order in some])
+    # Locked, so nobody overtakes us; but somebody may have while we were fetching.
+    fresh = [o for o in some if isinstance(o, Unreadable) or o.fetched_at >= seen[o.id].fetched_at]
+    judged = _judged(tx, policy, fresh, seen, now)
+    judged = _posted(tx, judged, now)
+    kept = [judgement for judgement, _ in judged]
+    _keep(tx, kept, seen, way, now)
+    _stop_if_replaced(tx, policy, kept, now)
+    counts: Counts = Counter(judgement.seen.verdict for judgement in kept)
+    counts["stale"] += len(some) - len(fresh)
+    return Settled(+counts, [finding for judgement in kept for finding in judgement.findings])
+
+
+_Judged = list[tuple[Judgement, Posted]]
+
+
+def _judged(
+    tx: Connection,
+    policy: Policy,
+    some: Sequence[Arrived],
+    seen: dict[int, Seen],
+    now: Instant,
+) -> _Judged:
+    everything = orders.posted(tx, policy.storefront, [order.id for order in some])
+    judged: _Judged = []
+    for order in some:
+        row = seen[order.id]
+        mine = {
+            slot: amount
+            for (slot, generation), amount in everything.get(order.id, {}).items()
+            if generation == row.generation
+        }
+        judged.append((judge(order, row, mine, policy, now), mine))
+    return judged if policy.create_tenants else _tenants_checked(tx, judged, now)
+
+
+def _tenants_checked(tx: Connection, judged: _Judged, now: Instant) -> _Judged:
+    asked = {draft.tenant_id for judgement, _ in judged for draft in judgement.drafts}
+    strangers = asked - orders.tenants_known(tx, asked)
+    return [
+        (unknown_tenant(judgement, posted, now), posted)
+        if any(draft.tenant_id in strangers for draft in judgement.drafts)
+        else (judgement, posted)
+        for judgement, posted in judged
+    ]
+
+
+def _posted(tx: Connection, judged: _Judged, now: Instant) -> _Judged:
+    """Post all drafts in one call; hold the orders whose drafts were declined."""
+    drafts = [draft for judgement, _ in judged for draft in judgement.drafts]
+    outcomes = iter(ledger.post(tx, drafts, now) if drafts else [])
+    after: _Judged = []
+    for judgement, posted in judged:
+        mine: list[Outcome] = list(islice(outcomes, len(judgement.drafts)))
+        declined = any(outcome.status == DECLINED for outcome in mine)
+        after.append((too_large(judgement, posted, now) if declined else judgement, posted))
+    return after
+
+
+def _keep(
+    tx: Connection, kept: Sequence[Judgement], before: dict[int, Seen], way: str, now: Instant
+) -> None:
+    """Write the rows that say something new; a state not seen before is a sighting."""
+    rows, sightings, hints = [], [], []
+    for judgement in kept:
+        row, old = judgement.seen, before[judgement.seen.order_id]
+        if judgement.recheck_at is not None:
+            hints.append(
+                Hint(row.storefront, row.order_id, max(judgement.recheck_at, now), now, "recheck")
+            )
+        if (row.digest, row.verdict, row.because) == (old.digest, old.verdict, old.because):
+            continue
+        row = row._replace(sightings=old.sightings + 1)
+        rows.append(row)
+        sightings.append(_sighting(row, way, now))
+    orders.save(tx, rows, sightings)
+    inbox.put(tx, hints)
+
+
+def _sighting(row: Seen, way: str, now: Instant) -> Sighting:
+    total = str(row.order().total) if row.snapshot else ""
+    return Sighting(
+        row.storefront,
+        row.order_id,
+        row.sightings,
+        now,
+        way,
+        row.status,
+        total,
+        row.verdict,
+        row.because,
+    )
+
+
+def _stop_if_replaced(
+    tx: Connection, policy: Policy, kept: Sequence[Judgement], now: Instant
+) -> None:
+    """Many ids with new orders mean a restored or copied storefront: nobody should guess on."""
+    reason = HeldReason.IDENTITY_CHANGED
+    if not any(judgement.seen.reason == reason for judgement in kept):
+        return
+    replaced = orders.held(tx, storefront=policy.storefront, reason=reason)
+    if len(replaced) >= IDENTITY_CHANGES_MAX:
+        because = (
+            f"{len(replaced)} order ids belong to other orders than before, as after a restore "
+            f"from backup; see `bridge held`, then: bridge acknowledge {policy.storefront}"
+        )
+        cursors.stop(tx, policy.storefront, because, now)
+        log.error("storefront stopped", storefront=policy.storefront, because=because)
+
+
+def _count(storefront: str, counts: Counts) -> None:
+    for verdict, number in counts.items():
+        metrics.orders_total.labels(storefront, verdict).inc(number)

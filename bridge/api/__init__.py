@@ -1,0 +1,1 @@
+"""The HTTP edge: the internal API of the SaaS core, and the public door for webhooks."""

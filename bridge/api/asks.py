@@ -1,0 +1,236 @@
+"""What callers send. Unknown fields are refused; 1.0, "1" and true are no integers."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import Header
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from bridge.api.problems import IDEMPOTENCY_KEY
+from bridge.domain.clock import Instant, parse
+from bridge.domain.money import AMOUNT_MAX, UnknownCurrencyError, exponent
+
+BATCH_MAX = 1000
+"""Debits in one request."""
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 200
+"""Rows in one page of a list."""
+
+HOLD_EXPIRES_IN_S = 7 * 86_400
+HOLD_EXPIRES_IN_MAX_S = 90 * 86_400
+"""How long a hold lasts, in seconds."""
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("should not have a NUL character in it")
+    return text
+
+
+def _currency(code: str) -> str:
+    try:
+        exponent(code)
+    except UnknownCurrencyError as error:
+        raise PydanticCustomError("unknown_currency", "{why}", {"why": str(error)}) from None
+    return code
+
+
+def _nonzero(amount: int) -> int:
+    if amount == 0:
+        raise ValueError("should not be 0")
+    return amount
+
+
+def _integer(text: Any) -> Any:
+    """Read a query's or path's digits; only ASCII ones, so that a number is written in one way."""
+    if isinstance(text, str) and not re.fullmatch("-?[0-9]{1,20}", text):
+        raise ValueError("should be an integer in plain digits")
+    return int(text)
+
+
+def _instant(text: Any) -> Instant:
+    if not isinstance(text, str):
+        raise ValueError('should be a time such as "2026-11-22T15:39:29Z"')  # noqa: TRY004 # pydantic's way
+    return parse(text)
+
+
+Storable = AfterValidator(_storable)
+Name = Annotated[str, StringConstraints(max_length=255), Storable]
+Reference = Annotated[str, StringConstraints(max_length=255), Storable]
+Description = Annotated[str, StringConstraints(max_length=1000), Storable]
+Why = Annotated[str, StringConstraints(min_length=1, max_length=1000), Storable]
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=40), Storable],
+        Annotated[str, StringConstraints(max_length=500), Storable],
+    ],
+    Field(max_length=50),
+]
+TenantId = Annotated[str, Field(description="Kept byte for byte.", examples=["acme"])]
+Currency = Annotated[
+    str, AfterValidator(_currency), Field(description="ISO 4217.", examples=["EUR"])
+]
+Amount = Annotated[int, Field(gt=0, le=AMOUNT_MAX, description="In minor units.", examples=[1900])]
+SignedAmount = Annotated[
+    int,
+    Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="In minor units, not 0.", examples=[-500]),
+    AfterValidator(_nonzero),
+]
+Time = Annotated[
+    Instant,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T15:39:29Z"]}),
+]
+Purpose = Literal["plan_purchase", "plan_renewal", "other"]
+_KeyText = StringConstraints(min_length=1, max_length=255, pattern="^[ -~]+$")
+Key = Annotated[
+    str,
+    _KeyText,
+    Header(
+        alias=IDEMPOTENCY_KEY,
+        description="Yours to choose, taken byte for byte. A request that is sent again with its "
+        "key moves money once. It belongs to the API key's name and the tenant, forever.",
+        examples=["renewal-acme-2026-11"],
+    ),
+]
+OptionalKey = Annotated[
+    Annotated[str, _KeyText] | None,
+    Header(alias=IDEMPOTENCY_KEY, description="Not needed: a hold can be voided only once anyway."),
+]
+
+
+class Ask(BaseModel):
+    """A request's body or query."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TenantAsk(Ask):
+    """A tenant's name and metadata; what is left out becomes empty."""
+
+    name: Name = ""
+    metadata: Metadata = {}
+
+
+class DebitAsk(Ask):
+    """Money to take from a tenant's wallet."""
+
+    tenant_id: TenantId
+    amount: Amount
+    currency: Currency
+    purpose: Purpose
+    reference: Reference = Field(default="", description="Yours, e.g. an invoice number.")
+    description: Description = Field(default="", description="For the tenant to read.")
+    metadata: Metadata = {}
+
+
+class KeyedDebitAsk(DebitAsk):
+    """One debit of a batch, with the key it would have had as a request of its own."""
+
+    idempotency_key: Annotated[str, _KeyText]
+
+
+class DebitBatchAsk(Ask):
+    """Debits that share one commit, and nothing else: each is posted or declined for itself."""
+
+    debits: list[KeyedDebitAsk] = Field(min_length=1, max_length=BATCH_MAX)
+
+
+class RefundAsk(Ask):
+    """Money to give back from a debit or a capture."""
+
+    amount: Amount | None = Field(default=None, description="What is left unless given.")
+    reason: Why
+
+
+class HoldAsk(Ask):
+    """Money to reserve in a tenant's wallet."""
+
+    tenant_id: TenantId
+    amount: Amount
+    currency: Currency
+    reference: Reference = ""
+    description: Description = ""
+    metadata: Metadata = {}
+    expires_in_s: int = Field(
+        HOLD_EXPIRES_IN_S, gt=0, le=HOLD_EXPIRES_IN_MAX_S, description="Seconds from now."
+    )
+
+
+class CaptureAsk(Ask):
+    """How much of a hold to take; the rest becomes available."""
+
+    amount: Amount | None = Field(default=None, description="The whole hold unless given.")
+
+
+class VoidAsk(Ask):
+    """Nothing: a void takes no arguments."""
+
+
+class AdjustmentAsk(Ask):
+    """A change of a balance that an admin answers for. It may lead into debt."""
+
+    tenant_id: TenantId
+    amount: SignedAmount
+    currency: Currency
+    reason: Why
+    actor: Annotated[str, StringConstraints(min_length=1, max_length=100), Storable] = Field(
+        description="Who decided it."
+    )
+
+
+class ReconciliationAsk(Ask):
+    """The orders to compare: those created in a window, or one."""
+
+    storefront: str = Field(examples=["main"])
+    since: Time | None = Field(default=None, description="30 days ago unless given.")
+    until: Time | None = Field(default=None, description="Now unless given.")
+    order_id: Annotated[int, Field(gt=0, le=AMOUNT_MAX)] | None = None
+    dry_run: bool = Field(default=False, description="Find, but post nothing.")
+    accept_vanished: bool = Field(
+        default=False, description="Take credits back even where many orders are gone at once."
+    )
+
+
+Digits = BeforeValidator(_integer)
+Limit = Annotated[int, Digits, Field(ge=1, le=PAGE_SIZE_MAX)]
+Cursor = Annotated[
+    str | None, Field(max_length=500, description="The `next_cursor` of the page before.")
+]
+
+
+class PageAsk(Ask):
+    """A page of a list."""
+
+    cursor: Cursor = None
+    limit: Limit = PAGE_SIZE
+
+
+class EntriesAsk(PageAsk):
+    """A page of a tenant's entries."""
+
+    currency: Currency | None = None
+
+
+class HeldOrdersAsk(PageAsk):
+    """A page of held orders."""
+
+    verdict: Literal["held"] = "held"
+    storefront: str | None = None
+
+
+class PaymentOptionsAsk(Ask):
+    """What is to be paid."""
+
+    amount: Annotated[int, Digits, Field(gt=0, le=AMOUNT_MAX, description="In minor units.")]
+    currency: Currency

@@ -1,0 +1,109 @@
+"""Who asks, and what they may: API keys as bearer tokens."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bridge.api.problems import ProblemError
+from bridge.api.services import Desk
+from bridge.domain.clock import SECOND, Instant
+from bridge.store import keys
+from bridge.store.keys import ApiKey
+
+KEY_CACHED_S = 5
+"""Seconds a key is believed without asking the store, and so the longest a revoked one works on."""
+
+KEYS_CACHED_MAX = 1000
+"""Keys that are remembered at a time."""
+
+TOKEN_LENGTH_MAX = 200
+"""Characters of a bearer token; ours have 59."""
+
+
+class KeyRing:
+    """Finds keys by token, and asks the store for each at most once in KEY_CACHED_S."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._found: dict[str, tuple[ApiKey, Instant]] = {}
+
+    async def find(self, token: str) -> ApiKey | None:
+        """Return the key of a token, None where there is none or it was revoked."""
+        now = self._desk.services.clock()
+        key, since = self._found.get(token, (None, 0))
+        # Between bounds, since a clock that was set back must not make a key eternal.
+        if key is not None and 0 <= now - since < KEY_CACHED_S * SECOND:
+            return key
+        return await self._ask(token, now)
+
+    async def _ask(self, token: str, now: Instant) -> ApiKey | None:
+        self._found.pop(token, None)
+        key = await self._desk.read(keys.find, token) if len(token) <= TOKEN_LENGTH_MAX else None
+        if key is not None:
+            if len(self._found) >= KEYS_CACHED_MAX:
+                self._found.clear()
+            self._found[token] = (key, now)
+        return key
+
+
+class Authenticate:
+    """Lets requests to /v1/ through with a valid key only, before their bodies are read."""
+
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self._app = app
+        self._ring = KeyRing(desk)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, its key in `request.state.key`."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            scope.setdefault("state", {})["key"] = await self._key(Headers(scope=scope))
+        await self._app(scope, receive, send)
+
+    async def _key(self, headers: Headers) -> ApiKey:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthenticated("send `Authorization: Bearer bridge_…`", 'Bearer realm="bridge"')
+        key = await self._ring.find(token.strip())
+        if key is None:
+            advice = "the API key is unknown or revoked; `bridge keys create` makes a new one"
+            raise _unauthenticated(advice, 'Bearer realm="bridge", error="invalid_token"')
+        return key
+
+
+def _unauthenticated(detail: str, challenge: str) -> ProblemError:
+    # RFC 6750, section 3: what a bearer token's challenge says.
+    return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+_documented = HTTPBearer(
+    scheme_name="key",
+    description="An API key from `bridge keys create`; each operation names the scope it needs.",
+    auto_error=False,
+)
+
+
+async def allowed(
+    request: Request, needed: SecurityScopes, _: Annotated[Any, Depends(_documented)]
+) -> str:
+    """Return the caller's name; ProblemError 403 where its key lacks a needed scope."""
+    key: ApiKey = request.state.key
+    for scope in needed.scopes:
+        if scope not in key.scopes:
+            raise ProblemError(
+                403,
+                "scope_missing",
+                f"the API key {key.key_id} lacks the scope {scope!r}; use one that has it",
+                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+                scope=scope,
+            )
+    return key.name
+
+
+READ = Security(allowed, scopes=["read"])
+DEBIT = Security(allowed, scopes=["debit"])
+ADMIN = Security(allowed, scopes=["admin"])
+DebitCaller = Annotated[str, DEBIT]
+AdminCaller = Annotated[str, ADMIN]

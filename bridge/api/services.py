@@ -1,0 +1,105 @@
+"""What the API leans on: made by the wiring, used by endpoints without blocking the event loop."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
+
+from bridge.domain.clock import Clock
+from bridge.domain.crediting import Rules
+from bridge.domain.drift import Comparison
+from bridge.domain.entry import Draft, Outcome
+from bridge.domain.errors import BacklogFullError
+from bridge.store.batcher import Batcher
+from bridge.store.database import READERS_MAX, Database
+
+THREADS_MAX = READERS_MAX // 4
+"""Blocking store calls of one app at a time; two apps leave half the pool to everybody else."""
+
+WAITING_MAX = 1000
+"""Store calls that may wait for a thread before requests are refused."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Storefront(NamedTuple):
+    """A storefront as the API knows it: its rules to explain orders, its secrets to trust hints."""
+
+    name: str
+    rules: Rules
+    webhook_secrets: tuple[str, ...]
+
+
+class Services(NamedTuple):
+    """Everything the API needs from outside.
+
+    `reconcile` starts a run in the background and returns its id; it may raise a BridgeError.
+    `nudge` tells that a hint arrived for a storefront and returns at once. `ready` says why
+    requests cannot be served yet; an empty list means ready.
+    """
+
+    database: Database
+    batcher: Batcher
+    clock: Clock
+    storefronts: Mapping[str, Storefront]
+    tenant_pattern: re.Pattern[str]
+    create_tenants: bool
+    reconcile: Callable[[Comparison], str]
+    nudge: Callable[[str], None]
+    ready: Callable[[], list[str]]
+
+
+class Desk:
+    """Where endpoints ask: blocking calls run in a few threads, drafts go to the batcher.
+
+    The threads are fewer than the pool's connections, so that a crowd of requests waits here, in
+    order, and never for each other's connections.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._threads = CapacityLimiter(THREADS_MAX)
+
+    async def read(
+        self, question: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Ask the store: `question(tx, ...)` in a database transaction of its own."""
+        return await self.call(self._read, lambda tx: question(tx, *args, **kwargs))
+
+    async def write(
+        self, change: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Change the store: `change(tx, ...)`, committed on return. Money goes by `post`."""
+        return await self.call(self._write, lambda tx: change(tx, *args, **kwargs))
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a blocking function in a thread; BacklogFullError where too many wait for one."""
+        if self._threads.statistics().tasks_waiting >= WAITING_MAX:
+            raise BacklogFullError("too many requests wait for the database; retry later")
+        return await to_thread.run_sync(function, *args, limiter=self._threads)
+
+    async def post(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Post drafts in one commit that other requests share; one outcome each."""
+        # Shielded: what was handed in is posted whether or not the caller still waits.
+        return await asyncio.shield(asyncio.wrap_future(self.services.batcher.submit(drafts)))
+
+    def _read(self, question: Callable[[Any], T]) -> T:
+        with self.services.database.read() as tx:
+            return question(tx)
+
+    def _write(self, change: Callable[[Any], T]) -> T:
+        with self.services.database.write() as tx:
+            return change(tx)
+
+
+async def desk_of(request: Request) -> Desk:
+    """Return the desk of the app that serves the request."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+DeskHere = Annotated[Desk, Depends(desk_of)]

@@ -1,0 +1,81 @@
+from bridge.api.auth import KEY_CACHED_S, KEYS_CACHED_MAX
+from bridge.store import keys
+from tests.api.calling import Api, code, debit
+
+READING = ("GET", "/v1/tenants")
+
+
+def test_a_request_without_a_key_is_challenged(api: Api) -> None:
+    for header in ("", "Bearer", "Bearer ", "Basic YTpi", "bridge_x"):
+        answer = api.call(*READING, headers={"Authorization": header})
+        assert code(answer) == (401, "unauthenticated"), header
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="bridge"'
+
+
+def test_an_unknown_key_is_challenged_as_invalid(api: Api) -> None:
+    for token in ("bridge_00000000_x", "x" * 10_000, "b\xfcro", api.token[:-1]):
+        headers = {"Authorization": f"Bearer {token}".encode("latin-1")}
+        answer = api.call(*READING, headers=headers)  # type: ignore[arg-type]  # bytes pass, too
+        assert code(answer) == (401, "unauthenticated")
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
+    answer = api.call(*READING, headers={"Authorization": f"bEARER {api.token}"})
+    assert answer.status_code == 200
+
+
+def test_nothing_below_v1_is_told_without_a_key(api: Api) -> None:
+    for path in ("/v1/nonsense", "/v1/debits"):
+        answer = api.call("POST", path, content=b"{", headers={"Authorization": "x"})
+        assert code(answer) == (401, "unauthenticated")
+
+
+def test_a_missing_scope_is_named_and_nothing_is_changed(api: Api) -> None:
+    api.fund(1000)
+    tries = {
+        "read": ["GET /v1/tenants", "GET /v1/tenants/acme/balances/EUR", "GET /v1/orders"],
+        "debit": ["POST /v1/debits", "POST /v1/debits/batch", "POST /v1/holds"],
+        "admin": ["POST /v1/adjustments", "POST /v1/reconciliations", "PUT /v1/tenants/acme"],
+    }
+    for missing, requests in tries.items():
+        token = api.new_key("some", *({"read", "debit", "admin"} - {missing}))
+        for request in requests:
+            method, path = request.split()
+            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+            answer = api.call(method, path, headers=headers, json=debit(1))
+            assert code(answer) == (403, "scope_missing"), request
+            assert answer.json()["scope"] == missing
+            assert f'scope="{missing}"' in answer.headers["WWW-Authenticate"]
+    assert api.balance() == (1000, 0)
+
+
+def test_a_key_with_one_scope_can_use_it(api: Api) -> None:
+    api.fund(1000)
+    headers = {"Authorization": f"Bearer {api.new_key('some', 'debit')}", "Idempotency-Key": "k"}
+    assert api.call("POST", "/v1/debits", json=debit(1), headers=headers).status_code == 201
+
+
+def test_a_revoked_key_is_worthless_within_seconds(api: Api) -> None:
+    api.get("/v1/tenants")
+    with api.database.write() as tx:
+        keys.revoke(tx, api.token.split("_")[1], api.clock())
+    api.clock.advance(KEY_CACHED_S)
+    assert code(api.get("/v1/tenants")) == (401, "unauthenticated")
+
+
+def test_a_clock_that_is_set_back_does_not_keep_a_revoked_key(api: Api) -> None:
+    api.get("/v1/tenants")
+    with api.database.write() as tx:
+        keys.revoke(tx, api.token.split("_")[1], api.clock())
+    api.clock.advance(-3600)
+    assert code(api.get("/v1/tenants")) == (401, "unauthenticated")
+
+
+def test_more_keys_than_are_remembered_all_work(api: Api) -> None:
+    with api.database.write() as tx:
+        tokens = [
+            keys.create(tx, "many", ["read"], api.clock())[1] for _ in range(KEYS_CACHED_MAX + 1)
+        ]
+    for token in tokens:
+        assert api.call(*READING, headers={"Authorization": f"Bearer {token}"}).is_success

@@ -1,0 +1,199 @@
+"""What happens by itself: polls, sweeps, ingests, expiries, and the numbers on the wall."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from bridge import metrics
+from bridge.config import Storefront
+from bridge.daemon.attempts import Attempts
+from bridge.daemon.ingester import Ingester
+from bridge.domain.clock import DAY, SECOND
+from bridge.domain.drift import Comparison
+from bridge.domain.errors import LeaseHeldError, UnavailableError
+from bridge.store import cursors, inbox, orders, runs
+from bridge.sync import holds, reconcile
+from bridge.sync.ingest import ingest
+from bridge.sync.poll import poll
+from bridge.wiring import Wiring
+
+log = structlog.get_logger()
+
+EXPIRE_INTERVAL_S = 5
+GAUGES_INTERVAL_S = 10
+PRUNE_INTERVAL_S = DAY // SECOND
+
+RECONCILIATIONS_MAX = 8
+"""On-demand reconciliations that may run or wait at once."""
+
+# Each storefront has a poll and a sweep that may wait for it for long; the rest is for all others.
+_THREADS_PER_STOREFRONT = 2
+_THREADS_BESIDE = 4
+
+
+class Tasks:
+    """The scheduler and its tasks. Start it once, stop it once."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._context = wiring.context
+        self._reconciling: set[str] = set()
+        self._scheduler = _scheduler(len(wiring.config.storefronts))
+        self._ingesters = {one.name: self._ingester(one) for one in wiring.config.storefronts}
+        self.summary = "starting"
+        self._every(
+            EXPIRE_INTERVAL_S, "expire", partial(holds.expire, self._context, wiring.batcher)
+        )
+        self._every(GAUGES_INTERVAL_S, "gauges", self._measure)
+        self._every(PRUNE_INTERVAL_S, "prune", self._prune)
+        for storefront in wiring.config.storefronts:
+            self._follow(storefront)
+
+    def start(self) -> None:
+        """Begin; every task runs at once for the first time."""
+        self._abandon_runs()
+        self._scheduler.start()
+        for ingester in self._ingesters.values():
+            ingester.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Begin nothing more, and wait for what goes on; False where something still does then."""
+        deadline = time.monotonic() + timeout_s
+        for ingester in self._ingesters.values():
+            ingester.stop()
+        closing = threading.Thread(target=self._scheduler.shutdown, daemon=True)
+        closing.start()
+        closing.join(timeout_s)
+        ended = [
+            one.join(max(0.0, deadline - time.monotonic())) for one in self._ingesters.values()
+        ]
+        return all(ended) and not closing.is_alive()
+
+    def nudge(self, storefront: str) -> None:
+        """Tell that a hint arrived for a storefront; returns at once."""
+        self._ingesters[storefront].nudge()
+
+    def reconcile(self, comparison: Comparison) -> str:
+        """Begin a reconciliation in the background, and return its run's id.
+
+        Raises UnavailableError where RECONCILIATIONS_MAX of them go on.
+        """
+        if len(self._reconciling) >= RECONCILIATIONS_MAX:
+            raise UnavailableError(
+                f"{RECONCILIATIONS_MAX} reconciliations go on; try again when one has ended"
+            )
+        run_id = reconcile.start(self._context, comparison)
+        self._reconciling.add(run_id)
+        task = f"reconcile:{comparison.storefront}"
+        self._scheduler.add_job(self._reconcile, args=(comparison, run_id), id=f"{task}:{run_id}")
+        return run_id
+
+    def _every(
+        self, interval_s: int, task: str, run: Callable[[], object], storefront: str = ""
+    ) -> None:
+        self._scheduler.add_job(
+            Attempts(task, storefront).attempt,
+            "interval",
+            seconds=interval_s,
+            args=(run,),
+            id=f"{task}:{storefront}",
+            next_run_time=datetime.now(UTC),
+        )
+
+    def _follow(self, storefront: Storefront) -> None:
+        name = storefront.name
+        source = self._wiring.source(name)
+        polled = partial(poll, self._context, source)
+        swept = partial(reconcile.sweep, self._context, source)
+        self._every(storefront.poll_interval_s, "poll", polled, name)
+        self._every(storefront.sweep_interval_s, "sweep", swept, name)
+
+    def _ingester(self, storefront: Storefront) -> Ingester:
+        ingested = partial(ingest, self._context, self._wiring.source(storefront.name))
+        attempts = Attempts("ingest", storefront.name)
+        return Ingester(storefront.name, partial(attempts.attempt, ingested))
+
+    def _reconcile(self, comparison: Comparison, run_id: str) -> None:
+        source = self._wiring.source(comparison.storefront)
+        attempts = Attempts("reconcile", comparison.storefront)
+        try:
+            attempts.attempt(
+                partial(reconcile.reconcile, self._context, source, comparison, run_id=run_id)
+            )
+        finally:
+            self._reconciling.discard(run_id)
+
+    def _prune(self) -> None:
+        kept_days = self._wiring.config.daemon.runs_kept_days
+        with self._context.database.write() as tx:
+            runs.prune(tx, self._context.clock() - kept_days * DAY)
+
+    def _abandon_runs(self) -> None:
+        """Close the runs that a killed process left open, unless another process may own them."""
+        try:
+            reconcile.abandon(self._context, self._ingesters)
+        except LeaseHeldError:
+            log.debug("another process reconciles, open runs may be its own")
+
+    def _measure(self) -> None:
+        """Set the gauges, and the line that the service manager shows."""
+        now = self._context.clock()
+        names = list(self._ingesters)
+        with self._context.database.read() as tx:
+            waiting = inbox.waiting(tx)
+            held = {name: orders.verdicts(tx, name).get("held", 0) for name in names}
+            states = [cursors.state(tx, name) for name in names]
+        metrics.inbox_waiting.set(waiting)
+        for name, count in held.items():
+            metrics.orders_held.labels(name).set(count)
+        for state in states:
+            seconds = (state.succeeded_at or 0) / SECOND
+            metrics.storefront_last_success_timestamp_seconds.labels(state.name).set(seconds)
+        failing = sum(state.failing_since is not None for state in states)
+        stopped = sum(state.stopped_at is not None for state in states)
+        ages = [(now - state.succeeded_at) // SECOND for state in states if state.succeeded_at]
+        self.summary = (
+            f"{len(names)} storefronts ({failing} failing, {stopped} stopped), "
+            f"read {max(ages, default=0)} s ago; {waiting} hints waiting, "
+            f"{sum(held.values())} orders held"
+        )
+
+
+def _scheduler(storefronts: int) -> Any:
+    threads = _THREADS_BESIDE + _THREADS_PER_STOREFRONT * storefronts
+    scheduler = BackgroundScheduler(
+        timezone="UTC",
+        executors={"default": ThreadPoolExecutor(threads)},
+        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+    )
+    scheduler.add_listener(_count_error, EVENT_JOB_ERROR)
+    scheduler.add_listener(_count_miss, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+    # It warns of every poll that comes while the last one goes on, which during a first import is
+    # each one. The metric says it once.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+    return scheduler
+
+
+def _count_error(event: Any) -> None:
+    """Count a task's unexpected error; the scheduler has logged it with its traceback."""
+    metrics.scheduler_errors_total.labels(_task(event)).inc()
+
+
+def _count_miss(event: Any) -> None:
+    metrics.scheduler_misses_total.labels(_task(event)).inc()
+    log.debug("task skipped, the last one goes on", task=_task(event))
+
+
+def _task(event: Any) -> str:
+    """Return the task's kind and storefront, without the id of a single run."""
+    kind, storefront = (*event.job_id.split(":"), "")[:2]
+    return f"{kind}:{storefront}" if storefront else str(kind)

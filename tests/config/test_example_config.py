@@ -1,0 +1,81 @@
+"""config.example.toml is the manual: it loads, says everything, and its defaults are true."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from bridge.config import Config, load
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+SETTING = r"^#(?=[a-z_]+ = )"
+TABLE = r"^#(?=\[)"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The manual in a directory of its own, with the files that it names."""
+    (tmp_path / "secrets").mkdir()
+    for kind in ("consumer_key", "consumer_secret", "webhook_secret"):
+        path = tmp_path / "secrets" / f"main_{kind}"
+        path.touch(mode=0o600)
+        path.write_text("secret\n")
+    (tmp_path / "internal-ca.pem").touch()
+    return Path(shutil.copy(EXAMPLE, tmp_path / "config.toml"))
+
+
+def taken_in(example: Path, *, without: str = r"(?!)") -> Config:
+    """Load the manual with its commented settings and tables as if they were not."""
+    lines = [
+        line
+        for line in example.read_text().splitlines()
+        if not re.search(without, line, re.MULTILINE)
+    ]
+    text = re.sub(f"{SETTING}|{TABLE}", "", "\n".join(lines), flags=re.MULTILINE)
+    copy = example.with_name("taken-in.toml")
+    copy.write_text(text)
+    return load(copy, with_secrets=True)
+
+
+def settings(model: type[BaseModel] = Config) -> set[str]:
+    """The names of all settings of a table and of the tables in it."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        for inner in tables_in(field.annotation):
+            names |= settings(inner)
+    return names
+
+
+def tables_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for argument in get_args(annotation) for table in tables_in(argument)]
+
+
+def test_it_loads_as_it_is(example: Path) -> None:
+    config = load(example, with_secrets=True)
+    assert [storefront.name for storefront in config.storefronts] == ["main"]
+
+
+def test_it_loads_with_every_setting_taken_in(example: Path) -> None:
+    """So nothing in it is out of date: unknown keys and wrong values would be refused."""
+    config = taken_in(example)
+    assert config.storefronts[0].import_from is not None
+    assert set(config.crediting.gateways) == {"stripe"}
+
+
+def test_what_it_shows_as_defaults_are_the_defaults(example: Path) -> None:
+    """All but those whose default is nothing, and the examples of overriding."""
+    examples = r"^#(import_from|ca_file|currencies|\[|statuses = \[\"processing)"
+    said = taken_in(example, without=examples).model_dump()
+    assert said == load(example, with_secrets=True).model_dump()
+
+
+def test_every_setting_is_in_it() -> None:
+    text = EXAMPLE.read_text()
+    said = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE))
+    said |= set(re.findall(r"^#?\[+(?:\w+\.)?(\w+)", text, re.MULTILINE))
+    assert settings() <= said

@@ -1,0 +1,110 @@
+"""What happens by itself, piece by piece."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.daemon.attempts import Attempts
+from bridge.daemon.ingester import INGEST_INTERVAL_S, Ingester
+from bridge.daemon.tasks import RECONCILIATIONS_MAX, Tasks
+from bridge.domain.drift import Comparison
+from bridge.domain.errors import LeaseHeldError, UnavailableError
+from bridge.sandbox import Sandbox
+from tests.installation import installed
+
+
+class Counter:
+    """Counts its calls and fails those it is told to."""
+
+    def __init__(self, *failing: int) -> None:
+        self.calls = 0
+        self._failing = failing
+        self._called = threading.Condition()
+
+    def __call__(self) -> None:
+        with self._called:
+            self.calls += 1
+            self._called.notify_all()
+        if self.calls in self._failing:
+            raise UnavailableError("the storefront is away")
+
+    def wait_for(self, calls: int, timeout_s: float) -> bool:
+        with self._called:
+            return self._called.wait_for(lambda: self.calls >= calls, timeout_s)
+
+
+@pytest.fixture
+def counter() -> Counter:
+    return Counter()
+
+
+@pytest.fixture
+def ingester(counter: Counter) -> Iterator[Ingester]:
+    ingester = Ingester("main", counter)
+    ingester.start()
+    yield ingester
+    ingester.stop()
+    assert ingester.join(INGEST_INTERVAL_S)
+
+
+def test_a_nudge_is_followed_long_before_the_next_regular_look(
+    ingester: Ingester, counter: Counter
+) -> None:
+    assert counter.wait_for(1, 1)
+    ingester.nudge()
+    assert counter.wait_for(2, INGEST_INTERVAL_S / 2)
+
+
+def test_an_ingest_that_fails_unforeseen_is_not_the_last_one() -> None:
+    def fail() -> None:
+        counter()
+        raise KeyError("unforeseen")
+
+    counter = Counter()
+    ingester = Ingester("main", fail)
+    with capture_logs() as logs:
+        ingester.start()
+        assert counter.wait_for(1, 1)
+        ingester.nudge()
+        assert counter.wait_for(2, INGEST_INTERVAL_S / 2)
+        ingester.stop()
+        assert ingester.join(INGEST_INTERVAL_S)
+    assert {line["event"] for line in logs} == {"ingest failed"}
+
+
+def test_failing_is_told_when_it_begins_and_when_it_ends_and_not_between() -> None:
+    flaky = Counter(2, 3, 4)
+    attempts = Attempts("poll", "main")
+    with capture_logs() as logs:
+        for _ in range(6):
+            attempts.attempt(flaky)
+    assert [(line["event"], line.get("why")) for line in logs] == [
+        ("failing", "the storefront is away"),
+        ("works again", None),
+    ]
+
+
+def test_a_run_that_another_replica_does_is_no_failure() -> None:
+    def elsewhere() -> None:
+        raise LeaseHeldError("held")
+
+    with capture_logs() as logs:
+        Attempts("poll", "main").attempt(elsewhere)
+    assert [line["log_level"] for line in logs] == ["debug"]
+
+
+def test_only_so_many_reconciliations_wait_at_once(tmp_path: Path, migrated_sqlite: Path) -> None:
+    shutil.copy(migrated_sqlite, tmp_path / "bridge.db")
+    with Sandbox() as sandbox:
+        installation = installed(tmp_path, sandbox)
+    with closing(installation.wiring()) as wiring:
+        tasks = Tasks(wiring)
+        for _ in range(RECONCILIATIONS_MAX):
+            assert tasks.reconcile(Comparison("main", 0, 1)).startswith("run_")
+        with pytest.raises(UnavailableError, match="try again when one has ended"):
+            tasks.reconcile(Comparison("main", 0, 1))

@@ -1,0 +1,73 @@
+"""How the parts are put together from what the configuration says."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.config import load
+from bridge.domain.clock import DAY, Instant, parse
+from bridge.domain.errors import ConfigurationError, NotFoundError
+from bridge.sandbox import Sandbox
+from bridge.wiring import Wiring
+from tests.installation import WEBHOOK_SECRET, Installation, installed
+
+NOON = parse("2026-11-22T12:00:00Z")
+
+
+@pytest.fixture
+def installation(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Installation]:
+    shutil.copy(migrated_sqlite, tmp_path / "bridge.db")
+    with Sandbox() as sandbox:
+        yield installed(tmp_path, sandbox)
+
+
+def wired(installation: Installation) -> Wiring:
+    return Wiring(load(installation.config), clock=lambda: NOON)
+
+
+@pytest.mark.parametrize(
+    ("setting", "begins"),
+    [
+        ("", NOON - 35 * DAY),
+        ("sweep_window_days = 7", NOON - 7 * DAY),
+        ("import_from = 2026-11-01", parse("2026-11-01")),
+    ],
+)
+def test_the_first_poll_begins_where_told_or_as_far_back_as_the_sweep_looks(
+    installation: Installation, setting: str, begins: Instant
+) -> None:
+    installation.edit("[[storefronts]]", f"[[storefronts]]\n{setting}")
+    assert wired(installation).source("main").import_from == begins
+
+
+def test_a_storefront_is_known_by_its_name_alone(installation: Installation) -> None:
+    wiring = wired(installation)
+    assert wiring.source("main") is wiring.source("main")
+    with pytest.raises(NotFoundError, match="there are: main"):
+        wiring.source("moon")
+
+
+def test_unknown_tenants_are_created_or_held_as_each_storefront_says(
+    installation: Installation,
+) -> None:
+    assert wired(installation).source("main").policy.create_tenants
+    with installation.config.open("a") as config:
+        config.write('[storefronts.crediting]\nunknown_tenants = "hold"\n')
+    assert not wired(installation).source("main").policy.create_tenants
+
+
+def test_the_api_is_given_the_webhook_secrets_and_nobody_a_repr_of_keys(
+    installation: Installation,
+) -> None:
+    wiring = wired(installation)
+    services = wiring.services(reconcile=lambda _: "run_1", nudge=lambda _: None, ready=list)
+    assert services.storefronts["main"].webhook_secrets == (WEBHOOK_SECRET,)
+    assert "ck_" not in repr(wiring.source("main")) + repr(wiring.config)
+
+
+def test_a_missing_secret_says_which_file_to_write(installation: Installation) -> None:
+    (installation.directory / "secret").unlink()
+    with pytest.raises(ConfigurationError, match="'secret' cannot be read"):
+        wired(installation).source("main")

@@ -66,7 +66,7 @@ drafts_total = Counter(
 # Runs and the orders they read.
 runs_total = Counter(
     "bridge_runs_total",
-    "Runs ended, by storefront, kind (poll, ingest, watch, reconcile) and outcome.",
+    "Runs ended, by storefront, kind (poll, sweep, ingest, reconcile) and outcome.",
     ("storefront", "kind", "outcome"),
     registry=registry,
 )
@@ -99,7 +99,7 @@ storefront_last_success_timestamp_seconds = Gauge(
 )
 storefront_requests_total = Counter(
     "bridge_storefront_requests_total",
-    "Requests made to a storefront, by outcome.",
+    "Requests made to a storefront, by outcome: answered, or the code of the error.",
     ("storefront", "outcome"),
     registry=registry,
 )

@@ -13,7 +13,8 @@ def notify(*states: str) -> None:
     """Send states such as "READY=1" in one datagram to the socket $NOTIFY_SOCKET names.
 
     sd_notify(3): an address that begins with "@" is an abstract socket, and failures to send are
-    best ignored, for a service must run without a listening manager too.
+    best ignored, for a service must run without a listening manager too. It never waits: a manager
+    that does not read must not hold up the loop that serves requests.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
@@ -21,6 +22,7 @@ def notify(*states: str) -> None:
     if address.startswith("@"):
         address = "\0" + address.removeprefix("@")
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.setblocking(False)
         manager.sendto("\n".join(states).encode(), address)
 
 

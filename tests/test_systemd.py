@@ -71,6 +71,12 @@ def test_a_manager_that_went_away_does_not_stop_bridge(manager: socket.socket) -
     systemd.watchdog()
 
 
+def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket) -> None:
+    for number in range(1000):
+        systemd.status(str(number))
+    assert manager.recv(100) == b"STATUS=0"
+
+
 def test_the_watchdog_is_due_at_half_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     assert systemd.watchdog_interval_s() == 15.0

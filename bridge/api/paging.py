@@ -23,8 +23,9 @@ def page(
 
 def place(cursor: str, *types: type) -> list[Any]:
     """Return the values, of these types, that a cursor names; ProblemError 422 for other text."""
+    padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        found = json.loads(base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
+        found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or [type(value) for value in found] != list(types):

@@ -139,14 +139,6 @@ class Storefront(Section):
             trusted_offline_methods=said.trusted_offline_methods,
         )
 
-    def secret_files(self) -> dict[str, tuple[str, ...]]:
-        """The files its secrets stand in, by setting."""
-        return {
-            "consumer_key_file": (self.consumer_key_file,),
-            "consumer_secret_file": (self.consumer_secret_file,),
-            "webhook_secret_file": self.webhook_secret_file,
-        }
-
 
 class Log(Section):
     """[log]: what is logged, and how."""

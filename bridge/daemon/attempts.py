@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from bridge import metrics
-from bridge.domain.errors import BridgeError, LeaseHeldError
+from bridge.domain.errors import BridgeError, LeaseHeldError, StoppingError
 
 log = structlog.get_logger()
 
@@ -28,6 +28,8 @@ class Attempts:
         except LeaseHeldError:
             outcome = "elsewhere"
             log.debug("run is another process's", task=self._task, storefront=self._storefront)
+        except StoppingError:
+            outcome = "abandoned"
         except BridgeError as error:
             self._begin(error)
         else:

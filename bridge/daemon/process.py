@@ -138,11 +138,14 @@ class _Daemon:
             server.should_exit = True
 
     async def _beat_until_stopped(self) -> None:
-        """Tell the service manager how it goes; it restarts a daemon that falls silent."""
+        """Tell the service manager how it goes; it restarts a daemon that falls silent.
+
+        A database that is away needs no restart: requests are answered 503 until it is back.
+        """
         interval_s = min(BEAT_MAX_S, systemd.watchdog_interval_s() or BEAT_MAX_S)
         while not self._stop.is_set():
             ailments = await asyncio.to_thread(self._ailments)
-            if not ailments:
+            if self._wiring.batcher.alive:
                 systemd.watchdog()
             systemd.status("; ".join(ailments) or self._tasks.summary)
             with contextlib.suppress(TimeoutError):

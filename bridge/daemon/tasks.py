@@ -35,9 +35,9 @@ PRUNE_INTERVAL_S = DAY // SECOND
 RECONCILIATIONS_MAX = 8
 """On-demand reconciliations that may run or wait at once."""
 
-# Each storefront has a poll and a sweep that may wait for it for long; the rest is for all others.
+# What may wait for a storefront for long has a thread each, so that the rest never waits for it.
 _THREADS_PER_STOREFRONT = 2
-_THREADS_BESIDE = 4
+_THREADS_BESIDE = RECONCILIATIONS_MAX + 4
 
 
 class Tasks:
@@ -45,7 +45,8 @@ class Tasks:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._context = wiring.context
+        self._stopping = threading.Event()
+        self._context = wiring.context._replace(stopping=self._stopping.is_set)
         self._reconciling: set[str] = set()
         self._scheduler = _scheduler(len(wiring.config.storefronts))
         self._ingesters = {one.name: self._ingester(one) for one in wiring.config.storefronts}
@@ -66,8 +67,9 @@ class Tasks:
             ingester.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Begin nothing more, and wait for what goes on; False where something still does then."""
+        """Begin nothing more, and let runs end between two pages; False where one still goes on."""
         deadline = time.monotonic() + timeout_s
+        self._stopping.set()
         for ingester in self._ingesters.values():
             ingester.stop()
         closing = threading.Thread(target=self._scheduler.shutdown, daemon=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union
 
 from bridge.domain.entry import Effect, Entry
 from bridge.domain.wallet import Wallet, WalletId
@@ -36,15 +36,21 @@ class _Line(NamedTuple):
 def verify(tx: Connection) -> Audit:
     """Recompute every wallet from its entries and compare; takes one pass over the ledger."""
     wallets = {w.id: w for w in map(Wallet._make, tx.execute(select(WALLETS)))}
-    unseen = dict(wallets)
+    unseen = dict.fromkeys(_named(tx)) | wallets
     entries, problems = 0, []
     for line in _lines(tx):
         entries += line.wallet.version
         problems += line.problems
         problems += _compare(tx, line, unseen.pop(line.wallet.id, None))
-    for wallet in unseen.values():
-        problems += _compare(tx, _Line(Wallet(*wallet.id), {}, {}, []), wallet)
+    for wallet_id, wallet in unseen.items():
+        problems += _compare(tx, _Line(Wallet(*wallet_id), {}, {}, []), wallet)
     return Audit(len(wallets), entries, problems)
+
+
+def _named(tx: Connection) -> Iterator[WalletId]:
+    """Yield the wallets that effects and open holds name, whether or not they exist."""
+    owners = (select(t.c.tenant_id, t.c.currency) for t in (EFFECTS, OPEN_HOLDS))
+    return map(WalletId._make, tx.execute(union(*owners)))
 
 
 def _lines(tx: Connection) -> Iterator[_Line]:

@@ -11,7 +11,7 @@ STOREFRONTS = tables.table(tables.Storefront)
 
 
 class State(NamedTuple):
-    """A storefront's state. `cursor` is in the storefront's own time, the others in ours."""
+    """A storefront's state; `cursor` is by its clock or ours, whichever is behind."""
 
     name: str
     cursor: Instant | None = None

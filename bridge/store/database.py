@@ -14,6 +14,9 @@ from bridge.domain.errors import ConfigurationError, UnavailableError
 LOCK_WAIT_S = 10
 """How long a writer waits for another one before it gives up with UnavailableError."""
 
+SILENCE_MAX_S = 30
+"""How long a PostgreSQL server that went away without a word is waited for."""
+
 READERS_MAX = 16
 """Connections for reading, and on PostgreSQL also for writing, per process."""
 
@@ -124,6 +127,11 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": LOCK_WAIT_S,
+            # What was sent and is not acknowledged, and what is awaited from a dead machine.
+            "tcp_user_timeout": SILENCE_MAX_S * 1000,
+            "keepalives_idle": SILENCE_MAX_S // 2,
+            "keepalives_interval": SILENCE_MAX_S // 6,
+            "keepalives_count": 3,
             "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC {_PLANNING}",
         },
     )

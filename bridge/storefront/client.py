@@ -31,15 +31,13 @@ _NOTHING: Params = {
 class Page(NamedTuple):
     """Some orders of a window, and orders that could not be read.
 
-    `until` is the instant, by the storefront's clock, up to which the whole window reaches: the
-    cursor moves there once every page is dealt with. `skew_s` is by how many seconds that clock is
-    ahead of ours.
+    `until` is the instant up to which the whole window reaches, by the storefront's clock and by
+    ours: the cursor moves there once every page is dealt with.
     """
 
     orders: tuple[Order | Unreadable, ...]
     broken: tuple[Broken, ...]
     until: Instant
-    skew_s: float
 
 
 class Webhook(NamedTuple):
@@ -175,7 +173,7 @@ class Client:
             listing = StatusListing(window, status, self.ping)
             for piece in paging.pieces(listing, self._page_size_max):
                 orders = tuple(self._parse(row, piece.sent_at) for row in piece.rows)
-                yield Page(orders, piece.broken, window.until, window.skew_s)
+                yield Page(orders, piece.broken, window.until)
 
     def _listed(self, order_ids: list[int], status: str) -> dict[int, Order | Unreadable | None]:
         """Return those of the orders that list has, by halves where it fails on them all."""

@@ -14,7 +14,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from bridge import metrics
 from bridge.domain.clock import Clock
+from bridge.domain.errors import BridgeError
 from bridge.storefront import refusals
 from bridge.storefront.errors import (
     StorefrontBrokenError,
@@ -74,6 +76,16 @@ class Transport:
         self._api.close()
 
     def _once(self, path: str, params: Params) -> Reply:
+        outcome = "answered"
+        try:
+            return self._ask(path, params)
+        except BridgeError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.storefront_requests_total.labels(self._name, outcome).inc()
+
+    def _ask(self, path: str, params: Params) -> Reply:
         sent_at = self._clock()
         with closing(self._send(path, params)) as response:
             body = self._body(response)

@@ -33,8 +33,8 @@ class Window:
     """Orders stamped from `since` on, up to `until` or the storefront's present.
 
     The first answer fixes the upper bound, by the storefront's own clock, for all that follow.
-    From then on `until` (0 before) says how far the window reaches, and `skew_s` by how many
-    seconds that clock is ahead of ours.
+    From then on `until` (0 before) says how far the window reaches for certain: by the earlier of
+    that clock and ours, since either may be wrong and reading twice costs nothing.
     """
 
     def __init__(
@@ -52,7 +52,6 @@ class Window:
         if until is not None:
             self._params[axis.before] = _second(until + SECOND - 1)
         self.until: Instant = 0
-        self.skew_s = 0.0
 
     def ask(
         self, status: str, offset: int, count: int, *, fields: str = FIELDS, insist: bool
@@ -67,8 +66,8 @@ class Window:
 
     def _fix(self, reply: Reply) -> None:
         """Let `until` be when we asked, for what is stamped later may not have been seen."""
-        self.skew_s = reply.skew_s
-        self.until = reply.asked_at if self._limit is None else min(reply.asked_at, self._limit)
+        asked_at = min(reply.asked_at, reply.sent_at)
+        self.until = asked_at if self._limit is None else min(asked_at, self._limit)
         present = reply.date or reply.received_at
         self._params.setdefault(self.axis.before, _second(present + SECOND))
 

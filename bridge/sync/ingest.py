@@ -21,9 +21,10 @@ def ingest(context: Context, source: Source) -> Counts:
     """Fetch and settle the orders that due hints name; returns orders by verdict.
 
     A hint is removed after its order is committed; if the storefront fails, it comes back later.
+    Ends early when the process is going down: what is left waits for the next ingest.
     """
     counts: Counts = Counter()
-    while hints := _claim(context, source):
+    while not context.stopping() and (hints := _claim(context, source)):
         with failures_noted(context, source), _put_back_if_it_fails(context, hints):
             for way, group in groupby(sorted(hints, key=attrgetter("way")), attrgetter("way")):
                 counts += _follow(context, source, way, [hint.order_id for hint in group])

@@ -36,9 +36,14 @@ def poll(context: Context, source: Source) -> Counts:
 
 
 def _since(context: Context, source: Source) -> Instant:
-    """Begin at the cursor less the overlap: WooCommerce stamps an order before it commits it."""
+    """Begin at the cursor less the overlap: WooCommerce stamps an order before it commits it.
+
+    A cursor that lies before `import_from` still counts: bridge was away for long, or that setting
+    was changed, and what happened in between must not be passed over.
+    """
     with context.database.read() as tx:
         cursor = cursors.state(tx, source.name).cursor
     if cursor is None:
         return source.import_from
-    return max(cursor - source.poll_overlap_s * SECOND, source.import_from)
+    since = cursor - source.poll_overlap_s * SECOND
+    return since if cursor < source.import_from else max(since, source.import_from)

@@ -101,7 +101,10 @@ def acknowledge(context: Context, policy: Policy, order_ids: Sequence[int] | Non
     now = context.clock()
     with context.database.write() as tx:
         held = orders.held(tx, storefront=policy.storefront, reason=HeldReason.IDENTITY_CHANGED)
-        accepted = [s for s in held if order_ids is None or s.order_id in order_ids]
+        asked = [s.order_id for s in held if order_ids is None or s.order_id in order_ids]
+        # Locked, then looked at again: somebody may have settled them while we waited.
+        locked = orders.lock(tx, policy.storefront, asked).values()
+        accepted = [s for s in locked if s.reason == HeldReason.IDENTITY_CHANGED]
         renewed = [
             s._replace(fingerprint="", digest=b"", generation=s.generation + 1) for s in accepted
         ]
@@ -142,7 +145,8 @@ def _together(context: Context, policy: Policy, some: Sequence[Arrived], way: st
             log.warning("orders failed together, settling them one by one", error=repr(error))
             return _one_by_one(context, policy, some, way)
         log.exception("order failed", storefront=policy.storefront, order=some[0].id)
-        _try_later(context, policy, some[0].id)
+        with context.database.write() as tx:
+            inbox.put(tx, _retries(policy, some, context.clock()))
         return Settled(Counter(failed=1), [])
 
 
@@ -152,10 +156,16 @@ def _one_by_one(context: Context, policy: Policy, some: Sequence[Arrived], way: 
     return Settled(counts, [finding for one in settled for finding in one.findings])
 
 
-def _try_later(context: Context, policy: Policy, order_id: int) -> None:
-    now = context.clock()
-    with context.database.write() as tx:
-        inbox.put(tx, [Hint(policy.storefront, order_id, now + RETRY_AFTER, now, "retry")])
+def _retries(policy: Policy, some: Iterable[Arrived], now: Instant) -> list[Hint]:
+    return [Hint(policy.storefront, o.id, now + RETRY_AFTER, now, "retry") for o in some]
+
+
+def _rechecks(kept: Iterable[Judgement], now: Instant) -> list[Hint]:
+    return [
+        Hint(row.storefront, row.order_id, max(recheck_at, now), now, "recheck")
+        for row, _, _, recheck_at in kept
+        if recheck_at is not None
+    ]
 
 
 def _settle(
@@ -168,15 +178,25 @@ def _settle(
         )
     seen = orders.lock(tx, policy.storefront, [order.id for order in some])
     # Locked, so nobody overtakes us; but somebody may have while we were fetching.
-    fresh = [o for o in some if isinstance(o, Unreadable) or o.fetched_at >= seen[o.id].fetched_at]
-    judged = _judged(tx, policy, fresh, seen, now)
+    stale = [order for order in some if _is_stale(order, seen[order.id])]
+    judged = _judged(tx, policy, [order for order in some if order not in stale], seen, now)
     judged = _posted(tx, judged, now)
     kept = [judgement for judgement, _ in judged]
     _keep(tx, kept, seen, way, now)
+    inbox.put(tx, [*_rechecks(kept, now), *_retries(policy, stale, now)])
     _stop_if_replaced(tx, policy, kept, now)
     counts: Counts = Counter(judgement.seen.verdict for judgement in kept)
-    counts["stale"] += len(some) - len(fresh)
+    counts["stale"] += len(stale)
     return Settled(+counts, [finding for judgement in kept for finding in judgement.findings])
+
+
+def _is_stale(arrived: Arrived, seen: Seen) -> bool:
+    """Tell whether a later state is known already.
+
+    Later by our clocks, which may disagree between replicas or be set back: so what is passed over
+    as stale is looked at again, and no change is lost with the cursor moving on.
+    """
+    return not isinstance(arrived, Unreadable) and arrived.fetched_at < seen.fetched_at
 
 
 _Judged = list[tuple[Judgement, Posted]]
@@ -229,20 +249,15 @@ def _keep(
     tx: Connection, kept: Sequence[Judgement], before: dict[int, Seen], way: str, now: Instant
 ) -> None:
     """Write the rows that say something new; a state not seen before is a sighting."""
-    rows, sightings, hints = [], [], []
+    rows, sightings = [], []
     for judgement in kept:
         row, old = judgement.seen, before[judgement.seen.order_id]
-        if judgement.recheck_at is not None:
-            hints.append(
-                Hint(row.storefront, row.order_id, max(judgement.recheck_at, now), now, "recheck")
-            )
         if (row.digest, row.verdict, row.because) == (old.digest, old.verdict, old.because):
             continue
         row = row._replace(sightings=old.sightings + 1)
         rows.append(row)
         sightings.append(_sighting(row, way, now))
     orders.save(tx, rows, sightings)
-    inbox.put(tx, hints)
 
 
 def _sighting(row: Seen, way: str, now: Instant) -> Sighting:

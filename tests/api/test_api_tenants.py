@@ -120,6 +120,16 @@ def test_a_page_has_bounds_and_an_unknown_question_is_refused(api: Api) -> None:
     assert api.get(path, limit="200").status_code == 200
 
 
+def test_a_cursor_of_any_length_leads_to_the_next_page(api: Api) -> None:
+    names = [f"tenant{'x' * n}" for n in range(5)]
+    for name in names:
+        api.put(f"/v1/tenants/{name}")
+    for place, name in enumerate(names[:-1]):
+        cursor = api.get("/v1/tenants", limit=place + 1).json()["next_cursor"]
+        following = api.get("/v1/tenants", limit=1, cursor=cursor).json()["data"]
+        assert [tenant["tenant_id"] for tenant in following] == [names[place + 1]], name
+
+
 def test_a_foreign_cursor_is_refused(money: Api) -> None:
     money.fund(1)
     money.put("/v1/tenants/beta")

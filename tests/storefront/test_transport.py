@@ -5,6 +5,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +14,7 @@ import pytest
 import responses
 from structlog.testing import capture_logs
 
+from bridge import metrics
 from bridge.domain.clock import SECOND, isoformat, parse, utc_now
 from bridge.domain.errors import BridgeError, ConfigurationError, UnavailableError
 from bridge.domain.order import Order
@@ -147,6 +149,17 @@ def test_a_passing_fault_is_outlived(fault: Fault, connect: Connect, sandbox: Sa
 
     assert isinstance(order, Order)
     assert len(sandbox.requests) == 3
+
+
+def test_requests_are_counted_by_what_came_of_them(connect: Connect, sandbox: Sandbox) -> None:
+    counted = partial(metrics.registry.get_sample_value, "bridge_storefront_requests_total")
+    client = connect(name="counted", attempts_max=3)
+    client.ping()
+    sandbox.faults.switch_on(CRITICAL_ERROR)
+    with pytest.raises(UnavailableError):
+        client.ping()
+    assert counted({"storefront": "counted", "outcome": "answered"}) == 1
+    assert counted({"storefront": "counted", "outcome": "storefront_unavailable"}) == 3
 
 
 @pytest.mark.parametrize("fault", [CRITICAL_ERROR, DROPPED, PHP_NOTICE, SILENT, busy(1)])

@@ -1,11 +1,15 @@
 """The poll: nothing lost, nothing twice, the cursor last."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from bridge.domain.clock import parse
+from bridge.domain.clock import DAY, parse
 from bridge.domain.errors import LeaseHeldError, StoppingError, StorefrontStoppedError
 from bridge.sandbox import MAINTENANCE, Request
 from bridge.store import inbox, orders
+from bridge.store.orders import Sighting
 from bridge.storefront.errors import StorefrontUnavailableError
 from bridge.sync.context import LEASE_S
 from bridge.sync.settle import acknowledge
@@ -19,6 +23,16 @@ def test_the_first_poll_starts_at_import_from(world: World) -> None:
     world.sandbox.place_order("20.00")
     world.poll()
     assert world.balance() == 2000
+
+
+def test_what_happened_while_bridge_was_away_for_long_is_not_passed_over(world: World) -> None:
+    """With no `import_from` in the configuration, it lies a sweep's window before each start."""
+    world.poll()
+    world.sandbox.place_order("50.00")
+    world.clock.advance(60 * 86_400)
+    restarted = world._replace(source=world.source._replace(import_from=world.clock() - 35 * DAY))
+    restarted.poll()
+    assert world.balance() == 5000
 
 
 def test_no_order_is_lost_while_orders_move_between_two_pages(world: World) -> None:
@@ -102,6 +116,33 @@ def test_many_replaced_ids_stop_the_storefront_until_acknowledged(world: World) 
     assert world.balance() == 6500
 
 
+def test_acknowledging_waits_for_a_settlement_that_goes_on_and_loses_nothing_of_it(
+    world: World,
+) -> None:
+    order_id = world.sandbox.place_order("50.00")
+    world.poll()
+    world.sandbox.replace_order(order_id, "20.00")
+    world.poll()
+    locked, accepted = threading.Event(), threading.Event()
+
+    def settle_slowly() -> None:
+        with world.context.database.write() as tx:
+            [row] = orders.lock(tx, "main", [order_id]).values()
+            locked.set()
+            accepted.wait(0.2)
+            state = Sighting("main", order_id, row.sightings + 1, 0, "poll", "", "", "held", "")
+            orders.save(tx, [row._replace(sightings=row.sightings + 1)], [state])
+
+    with ThreadPoolExecutor(1) as pool:
+        settling = pool.submit(settle_slowly)
+        locked.wait()
+        assert acknowledge(world.context, world.source.policy) == 1
+        accepted.set()
+        settling.result()
+    world.ingest()
+    assert world.balance() == 7000
+
+
 def test_a_hundred_hints_for_an_order_cause_one_fetch(world: World) -> None:
     order_id = world.sandbox.place_order("50.00")
     for _ in range(100):
@@ -123,6 +164,21 @@ def test_a_hint_whose_storefront_fails_comes_back_later(world: World) -> None:
     assert world.balance() == 5000
     with world.context.database.read() as tx:
         assert inbox.waiting(tx) == 0
+
+
+def test_a_state_that_seems_stale_because_a_clock_was_set_back_is_looked_at_again(
+    world: World,
+) -> None:
+    order_id = world.sandbox.place_order("50.00")
+    world.poll()
+    world.clock.advance(-60)
+    world.sandbox.set_status(order_id, "cancelled")
+    world.hint(order_id)
+    assert world.ingest() == {"stale": 1}
+    assert world.balance() == 5000
+    world.clock.advance(700)
+    world.ingest()
+    assert world.balance() == 0
 
 
 def test_a_hint_for_an_order_deleted_by_force_reverses_it(world: World) -> None:

@@ -31,11 +31,11 @@ class Word(NamedTuple):
 
 
 WORDS = (
-    # HTTP's header, systemd's directives and target, and the users of Unix and databases.
+    # HTTP's header, TCP's option, systemd's directives and target, the users of Unix and databases.
     Word(
         "users?",
         "tenant (or: caller, admin, shopper)",
-        r"user[-_]agents?|DynamicUser|PrivateUsers|multi-user\.target"
+        r"user[-_]agents?|tcp_user_timeout|DynamicUser|PrivateUsers|multi-user\.target"
         r"|(?:unix|system|database) users?|postgresql://user[:@]",
     ),
     # Domain names end in .org.

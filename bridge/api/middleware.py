@@ -1,5 +1,6 @@
 """What happens to every request, as plain ASGI: a name, a limit, an answer, a log line."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -16,6 +17,9 @@ from bridge.api.problems import ProblemError
 BODY_SIZE_MAX = 1_048_576
 """Bytes in a request's body."""
 
+BODY_WAIT_MAX_S = 30
+"""Seconds for a request's body to arrive."""
+
 CLIENT_GONE = 499
 """What the log and the metrics call a request whose caller went away; nobody is answered."""
 
@@ -30,6 +34,14 @@ class BodyTooLargeError(ProblemError):
     def __init__(self) -> None:
         detail = f"the body is larger than {BODY_SIZE_MAX} bytes; split the request"
         super().__init__(413, "body_too_large", detail)
+
+
+class BodyTooSlowError(ProblemError):
+    """The body did not arrive within BODY_WAIT_MAX_S."""
+
+    def __init__(self) -> None:
+        detail = f"the body did not arrive within {BODY_WAIT_MAX_S} seconds; send the request again"
+        super().__init__(408, "body_too_slow", detail, headers={"Connection": "close"})
 
 
 class Observe:
@@ -68,27 +80,39 @@ class Observe:
 
 
 class LimitBody:
-    """Stops reading a body that is, or says it is, larger than BODY_SIZE_MAX."""
+    """Stops reading a body that is, or says it is, larger than BODY_SIZE_MAX, or that dawdles."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, wait_max_s: float = BODY_WAIT_MAX_S) -> None:
         self._app = app
+        self._wait_max_s = wait_max_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; whoever reads its body gets BodyTooLargeError."""
+        """Serve one request; whoever reads its body gets BodyTooLarge- or BodyTooSlowError."""
         refused = scope["type"] == "http" and _declared(scope) > BODY_SIZE_MAX
+        deadline = asyncio.get_running_loop().time() + self._wait_max_s
         size = 0
+        more = scope["type"] == "http"
 
         async def limited() -> Message:
-            nonlocal size
+            nonlocal size, more
             if refused:
                 raise BodyTooLargeError
-            message = await receive()
+            message = await (_before(deadline, receive) if more else receive())
+            more = more and message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > BODY_SIZE_MAX:
                 raise BodyTooLargeError
             return message
 
         await self._app(scope, limited, send)
+
+
+async def _before(deadline: float, receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await receive()
+    except TimeoutError:
+        raise BodyTooSlowError from None
 
 
 def _declared(scope: Scope) -> int:

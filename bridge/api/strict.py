@@ -1,6 +1,7 @@
-"""JSON bodies read strictly: what two readers could take in two ways is refused."""
+"""Requests read strictly: what two readers could take in two ways is refused."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.api.problems import ProblemError
+from bridge.api.problems import ProblemError, invalid
 
 
 def loads(raw: bytes) -> Any:
@@ -27,21 +28,29 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class StrictRoute(APIRoute):
-    """A route whose body was read, checked and parsed before anything else looks at it."""
+    """A route whose query and body were checked and parsed before anything else looks at them."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, with a strict reader before it where the route takes a body."""
+        """Return the handler with a strict reader before it."""
         handle = super().get_route_handler()
-        if self.body_field is None:
-            return handle
-        required = self.body_field.field_info.is_required()
+        body = self.body_field
 
         async def strict(request: Request) -> Response:
+            _refuse_doubled(request)
+            if body is None:
+                return await handle(request)
             parsed = _Parsed(request.scope, request.receive)
-            await parsed.parse(required=required)
+            await parsed.parse(required=body.field_info.is_required())
             return await handle(parsed)
 
         return strict
+
+
+def _refuse_doubled(request: Request) -> None:
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    doubled = [(name, "is given more than once") for name, times in given.items() if times > 1]
+    if doubled:
+        raise invalid(doubled)
 
 
 class _Parsed(Request):

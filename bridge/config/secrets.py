@@ -30,7 +30,9 @@ def read(reference: str, directory: Path) -> str:
             f"{reference!r} cannot be read ({error.strerror}); write the secret into that file, "
             "with mode 0600"
         ) from None
-    if stat.S_IMODE(mode) & 0o077:
+    # A credential's directory is the service's own; the mode of the files shows their ACL's mask,
+    # 0440 with DynamicUser (systemd 29435).
+    if stat.S_IMODE(mode) & 0o077 and not reference.startswith(_CREDENTIAL):
         raise SecretFileError(
             f"{reference!r} is open to others (mode {stat.S_IMODE(mode):04o}); chmod 600 {path}"
         )

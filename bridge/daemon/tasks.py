@@ -152,7 +152,7 @@ class Tasks:
         names = list(self._ingesters)
         with self._context.database.read() as tx:
             waiting = inbox.waiting(tx)
-            held = {name: orders.verdicts(tx, name).get("held", 0) for name in names}
+            held = {name: orders.verdicts(tx, name).get(orders.HELD, 0) for name in names}
             states = [cursors.state(tx, name) for name in names]
         metrics.inbox_waiting.set(waiting)
         for name, count in held.items():

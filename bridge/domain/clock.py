@@ -28,6 +28,9 @@ def from_datetime(moment: datetime) -> Instant:
     return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
 
 
+_LAST = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))  # a second later is a time, too
+
+
 def to_datetime(instant: Instant) -> datetime:
     """Return the instant as an aware UTC datetime."""
     seconds, micros = divmod(instant, SECOND)
@@ -40,11 +43,17 @@ def isoformat(instant: Instant) -> str:
 
 
 def parse(text: str) -> Instant:
-    """Read an RFC 3339 time or a plain date (midnight UTC); ValueError says what is missing."""
+    """Read an RFC 3339 time or a plain date (midnight UTC), between the years 1970 and 9999.
+
+    ValueError says what is missing.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None and len(text) == len("2026-11-22"):
         moment = moment.replace(tzinfo=UTC)
-    return from_datetime(moment)
+    instant = from_datetime(moment)
+    if not 0 <= instant <= _LAST:
+        raise ValueError(f"{text} is not between the years 1970 and 9999")
+    return instant
 
 
 def utc_now() -> Instant:

@@ -121,6 +121,8 @@ _PLANNING = "-c enable_seqscan=off -c jit=off"
 def _postgresql_engine(url: URL) -> Engine:
     return create_engine(
         url,
+        # The ledger reads after it has locked, and must see what was committed while it waited.
+        isolation_level="READ COMMITTED",
         pool_size=READERS_MAX,
         max_overflow=0,
         pool_timeout=LOCK_WAIT_S,

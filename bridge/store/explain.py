@@ -10,7 +10,7 @@ from bridge.domain.drift import Posted, targets, waiting_targets
 from bridge.domain.entry import Entry
 from bridge.domain.errors import NotFoundError
 from bridge.store import orders, reports
-from bridge.store.orders import Seen, Sighting
+from bridge.store.orders import HELD, Seen, Sighting
 
 
 class SlotState(NamedTuple):
@@ -75,7 +75,7 @@ def explain(tx: Connection, storefront: str, order_id: int, rules: Rules) -> Exp
 
 def _slots(seen: Seen, worth: Worth | Held, posted: Posted) -> list[SlotState]:
     """Set targets beside what was posted; an order that is held keeps what it has."""
-    if isinstance(worth, Held) or seen.verdict == "held":
+    if isinstance(worth, Held) or seen.verdict == HELD:
         wanted = posted
     elif seen.backward_since is not None:
         wanted = waiting_targets(worth, posted)

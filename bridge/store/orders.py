@@ -18,10 +18,14 @@ SIGHTINGS = tables.table(tables.Sighting)
 TENANTS = tables.table(tables.Tenant)
 
 
+CREDITED, NOTHING, HELD, WAITING = "credited", "nothing", "held", "waiting"
+"""The verdicts: worth something, worth nothing, held with a reason, waiting to be seen twice."""
+
+
 class Seen(NamedTuple):
     """An order as last seen; the fields stand in the order of the table's columns.
 
-    `verdict` is credited, nothing, held or waiting; `reason` is that of a held order. `generation`
+    `verdict` is one of the above; `reason` is that of a held order. `generation`
     counts the orders that had this id, see `sync.settle.acknowledge`. A row with no digest is new.
     """
 
@@ -31,7 +35,7 @@ class Seen(NamedTuple):
     generation: int = 1
     digest: bytes = b""
     snapshot: str = ""
-    verdict: str = "nothing"
+    verdict: str = NOTHING
     reason: str = ""
     because: str = ""
     tenant_id: str = ""
@@ -145,7 +149,7 @@ def credited(tx: Connection, storefront: str, since: Instant, until: Instant) ->
 def held(tx: Connection, **where: str) -> list[Seen]:
     """Return the held orders, newest change first; `where` names columns and their values."""
     query = select(ORDERS).where(
-        ORDERS.c.verdict == "held", *(ORDERS.c[k] == v for k, v in where.items())
+        ORDERS.c.verdict == HELD, *(ORDERS.c[k] == v for k, v in where.items())
     )
     return [Seen._make(row) for row in tx.execute(query.order_by(ORDERS.c.changed_at.desc()))]
 

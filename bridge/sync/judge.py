@@ -5,7 +5,7 @@ No I/O and no clock, like the rules it applies.
 
 from typing import NamedTuple
 
-from bridge.domain.clock import Instant, isoformat
+from bridge.domain.clock import HOUR, Instant, isoformat
 from bridge.domain.crediting import DEPOSIT, DISPUTE, Held, HeldReason, Worth, effects
 from bridge.domain.drift import (
     BACKWARD_WAIT,
@@ -20,11 +20,11 @@ from bridge.domain.drift import (
 )
 from bridge.domain.entry import EffectDraft
 from bridge.domain.order import Order, Unreadable, digest
-from bridge.store.orders import Seen, effect_name
+from bridge.store.orders import CREDITED, HELD, NOTHING, WAITING, Seen, effect_name
 from bridge.sync.context import Policy
 
-CREDITED, NOTHING, HELD, WAITING = "credited", "nothing", "held", "waiting"
-"""The verdicts: worth something, worth nothing, held with a reason, waiting to be seen twice."""
+REREAD_AFTER: Instant = HOUR
+"""When an order that could not be read is read again."""
 
 
 class Judgement(NamedTuple):
@@ -41,8 +41,9 @@ def judge(
 ) -> Judgement:
     """Judge an order as it arrived against the order as it was seen before."""
     if isinstance(arrived, Unreadable):
-        because = f"{arrived.why}; it is read again later"
-        return _held(seen._replace(digest=b""), Held(HeldReason.UNREADABLE, because), posted, now)
+        held = Held(HeldReason.UNREADABLE, f"{arrived.why}; it is read again every hour")
+        row = seen._replace(digest=b"")
+        return _held(row, held, posted, now)._replace(recheck_at=now + REREAD_AFTER)
     kept = _kept(arrived, seen, policy, now)
     if seen.fingerprint and seen.fingerprint != arrived.fingerprint:
         because = (

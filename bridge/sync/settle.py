@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from bridge import metrics
-from bridge.domain.clock import Instant
+from bridge.domain.clock import MINUTE, Instant
 from bridge.domain.crediting import HeldReason
 from bridge.domain.drift import Finding, Posted
 from bridge.domain.entry import DECLINED, Outcome
@@ -20,17 +20,9 @@ from bridge.domain.order import Order, Unreadable
 from bridge.store import cursors, inbox, ledger, orders
 from bridge.store.database import Connection
 from bridge.store.inbox import Hint
-from bridge.store.orders import Seen, Sighting
+from bridge.store.orders import HELD, WAITING, Seen, Sighting
 from bridge.sync.context import Context, Counts, Policy
-from bridge.sync.judge import (
-    HELD,
-    WAITING,
-    Judgement,
-    judge,
-    state_digest,
-    too_large,
-    unknown_tenant,
-)
+from bridge.sync.judge import Judgement, judge, state_digest, too_large, unknown_tenant
 
 log = structlog.get_logger()
 
@@ -40,7 +32,7 @@ SETTLE_MAX = 100
 IDENTITY_CHANGES_MAX = 3
 """Orders with a new fingerprint, unacknowledged, at which crediting stops for the storefront."""
 
-RETRY_AFTER: Instant = 600_000_000
+RETRY_AFTER: Instant = 10 * MINUTE
 """How long an order that could not be settled rests, in microseconds."""
 
 Arrived = Order | Unreadable

@@ -1,8 +1,14 @@
+import asyncio
 import io
 import json
 from typing import Any
 
+import pytest
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
 from bridge import metrics
+from bridge.api.middleware import BodyTooSlowError, LimitBody
 from bridge.api.services import WAITING_MAX
 from bridge.domain.errors import BacklogFullError, StorefrontStoppedError, UnavailableError
 from tests.api.calling import Answer, Api, Call, code
@@ -123,3 +129,20 @@ def test_more_readers_than_may_wait_are_refused(api: Api) -> None:
     statuses = {answer.status_code for answer in answers}
     assert statuses == {200, 503}
     assert {code(a)[1] for a in answers if a.status_code == 503} == {"backlog_full"}
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
+    async def reader(scope: Scope, receive: Receive, _send: Send) -> None:
+        await Request(scope, receive).body()
+
+    async def silent() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    scope: Scope = {"type": "http", "headers": []}
+    with pytest.raises(BodyTooSlowError, match="send the request again") as caught:
+        asyncio.run(LimitBody(reader, wait_max_s=0)(scope, silent, send))
+    assert (caught.value.http_status, caught.value.code) == (408, "body_too_slow")

@@ -83,6 +83,7 @@ def test_a_senseless_window_is_refused_by_name(api: Api) -> None:
         {"since": "yesterday"},
         {"since": 1},
         {"since": True},
+        {"since": "0001-01-01T00:00:00+23:59"},
     ):
         assert fields(api.post(PATH, {"storefront": "main", **window})) == ["since"], window
     for more in ({"order_id": 0}, {"order_id": "17"}, {"order_id": 2**63}, {"dry_run": 1}):

@@ -117,6 +117,7 @@ def test_a_page_has_bounds_and_an_unknown_question_is_refused(api: Api) -> None:
     for limit in ("0", "201", "-1", "1.0", " 1", "1_0", "\u0661", "", "x"):
         assert fields(api.get(path, limit=limit)) == ["limit"], limit
     assert fields(api.get(path, curency="EUR")) == ["curency"]
+    assert fields(api.get(path, currency=["EUR", "USD"])) == ["currency"]
     assert api.get(path, limit="200").status_code == 200
 
 

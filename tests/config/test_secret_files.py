@@ -42,12 +42,14 @@ def test_a_file_that_holds_no_secret_is_refused_without_repeating_it(
     )
 
 
+@pytest.mark.parametrize("mode", [0o400, 0o440])
 def test_a_credential_is_a_file_that_systemd_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
+    """With DynamicUser its mode is 0440, and an ACL says who may read."""
     with pytest.raises(SecretFileError, match="add LoadCredential=secrets_key"):
         secrets.read("credential:secrets_key", tmp_path)
-    kept(tmp_path, "secrets_key")
+    kept(tmp_path, "secrets_key", mode=mode)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert secrets.read("credential:secrets_key", Path("/")) == "ck_1"
 

@@ -3,8 +3,10 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,7 +16,8 @@ from bridge.daemon.ingester import INGEST_INTERVAL_S, Ingester
 from bridge.daemon.tasks import RECONCILIATIONS_MAX, Tasks
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import LeaseHeldError, UnavailableError
-from bridge.sandbox import Sandbox
+from bridge.sandbox import Request, Sandbox
+from bridge.store import runs
 from tests.installation import installed
 
 
@@ -108,3 +111,31 @@ def test_only_so_many_reconciliations_wait_at_once(tmp_path: Path, migrated_sqli
             assert tasks.reconcile(Comparison("main", 0, 1)).startswith("run_")
         with pytest.raises(UnavailableError, match="try again when one has ended"):
             tasks.reconcile(Comparison("main", 0, 1))
+
+
+def test_stopping_ends_runs_between_two_pages_and_says_so(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    shutil.copy(migrated_sqlite, tmp_path / "bridge.db")
+    with Sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
+        installation = installed(tmp_path, sandbox)
+        installation.edit("[[storefronts]]", "[[storefronts]]\npage_size_max = 1")
+        for _ in range(200):
+            sandbox.place_order("1.00")
+        with closing(installation.wiring()) as wiring:
+            tasks = Tasks(wiring)
+            stopped: SimpleQueue[Future[bool]] = SimpleQueue()
+
+            def stop_at_the_first_request(_request: Request) -> None:
+                sandbox.on_request = lambda _request: None
+                stopped.put(pool.submit(tasks.stop, 20))
+
+            sandbox.on_request = stop_at_the_first_request
+            with capture_logs() as logs:
+                tasks.start()
+                assert stopped.get(timeout=10).result()
+            with wiring.database.read() as tx:
+                sweeps = [run for run in runs.recent(tx, 10) if run.kind == "sweep"]
+    assert {run.failure for run in sweeps} <= {"reconcile:main was abandoned: bridge is stopping"}
+    assert 0 < len(sandbox.requests) < 100
+    assert not [line for line in logs if line["log_level"] != "debug"]

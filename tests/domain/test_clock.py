@@ -38,11 +38,26 @@ def test_what_is_no_time_is_a_value_error(text: str) -> None:
         clock.parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:00+23:59", "1969-12-31", "9999-12-31", "9999-12-31T23:59:59-23:59"],
+)
+def test_a_time_that_could_not_be_calculated_with_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not between the years 1970 and 9999"):
+        clock.parse(text)
+
+
 def test_an_instant_is_written_in_utc_to_the_microsecond() -> None:
     assert clock.isoformat(NOON + 1) == "2026-11-22T12:00:00.000001Z"
 
 
-@given(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 # hypothesis adds the zone
+@given(
+    st.datetimes(
+        min_value=datetime(1970, 1, 1),  # noqa: DTZ001 # hypothesis adds the zone
+        max_value=datetime(9999, 12, 30),  # noqa: DTZ001 # hypothesis adds the zone
+        timezones=st.just(UTC),
+    )
+)
 def test_no_microsecond_is_lost_on_the_way_and_back(moment: datetime) -> None:
     instant = clock.from_datetime(moment)
     assert clock.to_datetime(instant) == moment

@@ -111,6 +111,11 @@ CASES = {
         "UPDATE effects SET posts = 0 WHERE effect = 'refund/3'",
         "wallet acme.EUR: the effects of its orders differ",
     ),
+    "an effect on a wallet that does not exist": Case(
+        "INSERT INTO effects SELECT 'ghost', 'EUR', storefront, 8, effect, amount, posts"
+        " FROM effects WHERE effect = 'deposit'",
+        "wallet ghost.EUR: the effects of its orders differ",
+    ),
     "an effect removed": Case(
         "DELETE FROM effects WHERE effect = 'deposit'",
         "wallet acme.EUR: the effects of its orders differ",

@@ -2,17 +2,13 @@
 
 import pytest
 
-from bridge.domain.clock import MINUTE
+from bridge.domain.clock import HOUR, MINUTE
 from bridge.domain.crediting import HeldReason, Rules
 from bridge.domain.drift import FindingKind, Posted
 from bridge.domain.order import Order, Unreadable
-from bridge.store.orders import Seen
+from bridge.store.orders import CREDITED, HELD, NOTHING, WAITING, Seen
 from bridge.sync.context import Policy
 from bridge.sync.judge import (
-    CREDITED,
-    HELD,
-    NOTHING,
-    WAITING,
     Judgement,
     judge,
     state_digest,
@@ -235,7 +231,8 @@ def test_an_unreadable_order_keeps_its_last_state_and_is_read_again() -> None:
     judgement = judged(Unreadable("main", 63, "total is missing"), before, now=NOON + 1)
     row = judgement.seen
     assert (row.verdict, row.reason, row.digest) == (HELD, HeldReason.UNREADABLE, b"")
-    assert row.because == "total is missing; it is read again later"
+    assert row.because == "total is missing; it is read again every hour"
+    assert judgement.recheck_at == NOON + 1 + HOUR
     assert (row.snapshot, row.fingerprint, judgement.drafts) == (
         before.snapshot,
         before.fingerprint,

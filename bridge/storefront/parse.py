@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.domain.clock import Instant, from_datetime
-from bridge.domain.order import Line, Order, Refund, RefundLine, Unreadable
+from bridge.domain.order import Line, Order, Refund, RefundLine, Unreadable, key_digest
 
 ID_MAX = 2**63 - 1
 """The largest id a BIGINT holds."""
@@ -77,7 +77,7 @@ def _order(row: Any, storefront: str, tag_key: str, fetched_at: Instant) -> Orde
     return Order(
         storefront=storefront,
         id=_id(row),
-        key=_text(row, "order_key"),
+        key=key_digest(_text(row, "order_key")),
         status=_text(row, "status"),
         currency=_text(row, "currency"),
         total=_needed(row, "total"),

@@ -93,8 +93,9 @@ def tenants(tx: Connection, after: str, limit: int) -> list[Tenant]:
 
 
 def wallets(tx: Connection, tenant_id: str) -> list[Wallet]:
-    """Return a tenant's wallets in currency order."""
-    query = select(WALLETS).where(WALLETS.c.tenant_id == tenant_id).order_by(WALLETS.c.currency)
+    """Return a tenant's wallets in currency order, but none that only a declined draft opened."""
+    used = (WALLETS.c.tenant_id == tenant_id, WALLETS.c.version > 0)
+    query = select(WALLETS).where(*used).order_by(WALLETS.c.currency)
     return [Wallet._make(row) for row in tx.execute(query)]
 
 

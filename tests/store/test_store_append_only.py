@@ -26,6 +26,16 @@ def test_entries_are_neither_changed_nor_removed(database: Database, statement: 
     assert entries(database) == before
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_entries_are_not_replaced(database: Database) -> None:
+    posted(database, adjustment(100))
+    before = entries(database)
+    replace = "INSERT OR REPLACE INTO entries SELECT * FROM entries"
+    with pytest.raises(DBAPIError, match="append-only"), database.write() as tx:
+        tx.execute(text(replace))
+    assert entries(database) == before
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_entries_are_not_truncated(database: Database) -> None:
     posted(database, adjustment(100))

@@ -258,9 +258,15 @@ def append_only_on_postgresql() -> None:
 
 
 def append_only_on_sqlite() -> None:
-    """Refuse to change or remove entries."""
+    """Refuse to change, remove or replace entries."""
+    refuse = "BEGIN SELECT RAISE(ABORT, 'entries are append-only; post an adjustment instead'); END"
     for event in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER entries_no_{event.lower()} BEFORE {event} ON entries BEGIN"
-            " SELECT RAISE(ABORT, 'entries are append-only; post an adjustment instead'); END"
-        )
+        op.execute(f"CREATE TRIGGER entries_no_{event.lower()} BEFORE {event} ON entries {refuse}")
+    # SQLite: INSERT OR REPLACE removes rows without asking the triggers of DELETE.
+    op.execute(
+        "CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries WHEN"
+        " EXISTS (SELECT 1 FROM entries WHERE tenant_id = NEW.tenant_id"
+        " AND currency = NEW.currency AND version = NEW.version)"
+        " OR EXISTS (SELECT 1 FROM entries WHERE idempotency_key = NEW.idempotency_key"
+        f" AND tenant_id = NEW.tenant_id AND caller = NEW.caller) {refuse}"
+    )

@@ -80,6 +80,8 @@ def statement(
     """Print a tenant's entries, oldest first, with the balance after each."""
     from bridge.store import reports
 
+    if currency is not None:
+        exponent(currency)
     with opened(config) as wiring, wiring.database.read() as tx:
         reports.tenant(tx, tenant)
         codes = [wallet.currency for wallet in reports.wallets(tx, tenant)]
@@ -134,8 +136,12 @@ def _minor_units(text: str, currency: str) -> int:
     if re.fullmatch(r"[+-]?[0-9]{1,19}", text, re.ASCII) and 0 < abs(int(text)) <= AMOUNT_MAX:
         return int(text)
     try:
-        advice = f"for {text} {currency} write {parse_amount(text.removeprefix('+'), currency)}"
+        meant = parse_amount(text.removeprefix("+"), currency)
     except InvalidRequestError:
+        meant = 0
+    if meant:
+        advice = f"for {text} {currency} write {meant}"
+    else:
         advice = f"{format_amount(1000, currency)} {currency} is 1000"
     raise InvalidRequestError(
         f"AMOUNT {text!r} is not a whole number of minor units other than 0 ({currency} has "
@@ -186,7 +192,9 @@ def _post(wiring: "Wiring", draft: Draft) -> Entry:
     with wiring.database.write() as tx:
         [outcome] = ledger.post(tx, [draft], wiring.clock())
     if outcome.entry is None:
-        raise DeclinedError(f"nothing was posted: {outcome.reason}")
+        from bridge.api.moves import declined
+
+        raise DeclinedError(f"nothing was posted ({outcome.reason}): {declined(draft, outcome)}")
     if outcome.status == "replayed":
         tell("this was posted before under the same --key; nothing was posted now")
     return outcome.entry

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic_settings import NoDecode
 
 from bridge.domain.clock import Instant, parse
 from bridge.domain.money import is_currency
@@ -132,7 +133,8 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-ListenAt = Annotated[Listen, PlainValidator(_listen)]
+# NoDecode: written in the environment as in the file, though a tuple would be JSON there.
+ListenAt = Annotated[Listen, NoDecode, PlainValidator(_listen)]
 Name = Annotated[str, AfterValidator(_name)]
 Status = Annotated[str, AfterValidator(_status)]
 Currency = Annotated[str, AfterValidator(_currency)]

@@ -57,6 +57,7 @@ _KINDS = {
     "tuple_type": "should be a list",
     "model_type": "should be a table",
     "dict_type": "should be a table",
+    "too_short": "should not be empty",
 }
 
 

@@ -79,7 +79,9 @@ class Crediting(Section):
     deposit_product_ids: frozenset[int] = _RULES.deposit_product_ids
     deposit_skus: frozenset[str] = _RULES.deposit_skus
     deposit_fee_names: frozenset[str] = _RULES.deposit_fee_names
-    currencies: frozenset[Currency] | None = Field(default=None, min_length=1)
+    currencies: frozenset[Currency] | None = Field(
+        default=None, min_length=1, examples=[["EUR", "USD"]]
+    )
     require_evidence: bool = _RULES.require_evidence
     trusted_offline_methods: frozenset[str] = _RULES.trusted_offline_methods
     unknown_tenants: Literal["create", "hold"] = "create"

@@ -212,7 +212,8 @@ def _credit(order: Order, rules: Rules) -> Worth:
     if credited < 0:
         raise _HeldError(
             HeldReason.AMOUNT_NEGATIVE,
-            f"the order is worth {format_amount(credited, order.currency)}; a deposit is positive",
+            f"the order is worth {format_amount(credited, order.currency)}, and a deposit is "
+            "positive; correct the order",
         )
     targets = {DEPOSIT: credited} if credited else {}
     for refund in order.refunds if credited else ():

@@ -26,6 +26,13 @@ def test_an_adjustment_names_its_reason_and_its_actor(money: Api) -> None:
     assert code(adjust(money, 500, actor="bob")) == (422, "idempotency_key_reused")
 
 
+def test_a_declined_adjustment_leaves_no_balance_behind(money: Api) -> None:
+    adjust(money, 500)
+    assert code(adjust(money, 500, currency="JPY")) == (422, "idempotency_key_reused")
+    balances = money.get("/v1/tenants/acme").json()["balances"]
+    assert [balance["currency"] for balance in balances] == ["EUR"]
+
+
 def test_an_adjustment_may_lead_into_debt_that_blocks_debits(money: Api) -> None:
     assert adjust(money, -500).json()["balance_after"] == -500
     answer = money.debit(1)

@@ -180,7 +180,14 @@ level = "loud"
         ('ca_file = "nowhere.pem"', "'nowhere.pem' is no file"),
         ('[storefronts.crediting]\nstatuses = ["wc-completed"]', "write 'completed'"),
         ('[storefronts.crediting]\nstatuses = ["trash"]', "'trash' cannot credit"),
-        ("[storefronts.crediting]\nstatuses = []", "at least 1 item"),
+        (
+            "[storefronts.crediting]\nstatuses = []",
+            "should not be empty; write for example statuses",
+        ),
+        (
+            '[storefronts.crediting]\ncurrencies = "EUR"',
+            'write for example currencies = ["EUR", "USD"]',
+        ),
         ('[storefronts.crediting]\ncurrencies = ["EURO"]', "'EURO' is no ISO 4217 currency"),
         ('[storefronts.crediting]\ntenant_pattern = "("', "is no regular expression"),
         ('[storefronts.crediting]\namount = "deposit_lines"', "which lines are deposits"),
@@ -238,6 +245,24 @@ def test_the_environment_wins_over_the_file(
     config = loaded(tmp_path, f'{DATABASE}[log]\nlevel = "error"\nformat = "json"\n')
     assert (config.log.level, config.log.format) == ("debug", "json")
     assert config.crediting.currencies == frozenset({"EUR", "USD"})
+
+
+def test_plain_values_are_written_in_the_environment_as_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE_DATABASE__MIGRATE_ON_START", "false")
+    monkeypatch.setenv("BRIDGE_API__LISTEN", "[::1]:9000")
+    monkeypatch.setenv("BRIDGE_WEBHOOKS__LISTEN", "unix:/run/webhooks.sock")
+    monkeypatch.setenv("BRIDGE_CREDITING__TENANT_PATTERN", "[a-z]{3}")
+    monkeypatch.setenv("BRIDGE_DAEMON__DRAIN_TIMEOUT_S", "5")
+    config = loaded(tmp_path, DATABASE)
+    assert not config.database.migrate_on_start
+    assert (str(config.api.listen), config.webhooks.listen.path) == (
+        "[::1]:9000",
+        "/run/webhooks.sock",
+    )
+    assert config.crediting.tenant_pattern.pattern == "[a-z]{3}"
+    assert config.daemon.drain_timeout_s == 5
 
 
 def test_a_wrong_environment_is_a_mistake_like_any_other(

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 
@@ -29,6 +30,13 @@ BEAT_MAX_S = 5.0
 
 RUN_GRACE_S = 5.0
 """Seconds for runs to end once requests are drained; a run left half-way is simply done again."""
+
+SWITCH_INTERVAL_S = 0.0002
+"""How long a thread may keep the interpreter from another that waits for it, in seconds.
+
+The batcher lets go of it at every statement; to get it back from a busy event loop would take
+Python's 5 ms each time, longer than the commit itself.
+"""
 
 _START_POLL_S = 0.01
 
@@ -100,6 +108,7 @@ class _Daemon:
                 await self._listen(stack, app(services), listener)
             # What start-up left in memory stays there: the collector need not look at it again.
             gc.freeze()
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
             addresses = [str(listeners.bound_to(one)) for one in (api, webhooks)]
             log.info("serving", version=__version__, api=addresses[0], webhooks=addresses[1])
             systemd.ready("serving")

@@ -11,27 +11,10 @@ from bridge.store import orders
 from bridge.store.database import Database
 from bridge.store.explain import Explanation, SlotState, explain
 from bridge.store.orders import Seen, Sighting
+from tests.examples import order
 from tests.store.drafting import NOON, effect, posted
 
-ORDER = Order(
-    storefront="main",
-    id=7,
-    key="wc_order_x",
-    status="completed",
-    currency="EUR",
-    total="100.00",
-    total_tax="0.00",
-    payment_method="bacs",
-    has_transaction_id=False,
-    created_at=NOON,
-    modified_at=NOON,
-    paid_at=NOON,
-    completed_at=NOON,
-    tags=("acme",),
-    lines=(),
-    refunds=(),
-    fetched_at=NOON,
-)
+ORDER = order(id=7, total="100.00")
 POLLED = Sighting("main", 7, 1, NOON, "poll", "completed", "100.00", "credited", "completed")
 
 

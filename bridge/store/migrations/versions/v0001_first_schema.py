@@ -38,7 +38,8 @@ def octets(name: str) -> sa.Column[bytes]:
 
 def upgrade() -> None:
     """Make all tables, and make the ledger append-only."""
-    money()
+    balances()
+    ledger()
     orders()
     service()
     if op.get_bind().dialect.name == "postgresql":
@@ -53,8 +54,8 @@ def upgrade() -> None:
         append_only_on_sqlite()
 
 
-def money() -> None:
-    """Tenants, wallets and the ledger."""
+def balances() -> None:
+    """Tenants and wallets."""
     op.create_table(
         "tenants",
         key("tenant_id"),
@@ -75,6 +76,10 @@ def money() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "currency"),
         postgresql_with={"fillfactor": 50},
     )
+
+
+def ledger() -> None:
+    """Entries, and what leans on them."""
     op.create_table(
         "entries",
         key("tenant_id"),

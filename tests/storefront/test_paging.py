@@ -77,7 +77,7 @@ def changes(*kinds: str) -> st.SearchStrategy[list[list[Change]]]:
     return st.lists(st.lists(change, max_size=4), max_size=12)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.integers(0, 60), st.integers(2, 12), changes("leave", "enter", "touch"))
 def test_every_row_that_stays_in_the_list_is_seen_whatever_happens(
     length: int, size_max: int, script: list[list[Change]]
@@ -89,7 +89,7 @@ def test_every_row_that_stays_in_the_list_is_seen_whatever_happens(
     assert set(range(1, length + 1)) - model.left <= set(seen)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.integers(1, 60),
     st.integers(1, 12),

@@ -101,7 +101,7 @@ SEEN = st.lists(
     ),
     max_size=12,
 )
-often = settings(max_examples=400, deadline=None)
+often = settings(max_examples=400)
 
 
 def lived(rules: Rules, seen: Sequence[tuple[Order | Unreadable, Instant]]) -> Ledger:

@@ -10,6 +10,7 @@ from bridge.domain.clock import SECOND, Instant, isoformat
 if TYPE_CHECKING:
     from bridge.config import Storefront
     from bridge.store.cursors import State
+    from bridge.store.runs import Run
 
 SILENT_AFTER_POLLS = 10
 """Polls without success after which a storefront counts as silent."""
@@ -26,9 +27,10 @@ class Standing(NamedTuple):
 def status(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     """Show how fresh each storefront is, and what needs attention.
 
-    Exit status 1 while a storefront is failing, silent or stopped, or has held orders.
+    Exit status 1 while a storefront is failing, silent or stopped, has held orders, or had a sweep
+    that did not end well.
     """
-    from bridge.store import cursors, inbox, orders
+    from bridge.store import cursors, inbox, orders, runs
 
     with opened(config) as wiring, wiring.database.read() as tx:
         now = wiring.clock()
@@ -38,6 +40,9 @@ def status(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
             state = cursors.state(tx, storefront.name)
             verdicts = orders.verdicts(tx, storefront.name)
             concerns = _concerns(storefront, state, verdicts, now)
+            sweeps = runs.recent(tx, 1, storefront=storefront.name, kind="sweep")
+            ended = runs.recent(tx, 1, storefront=storefront.name, status="done")
+            concerns += _swept(sweeps, ended)
             standings.append(Standing(state, verdicts, concerns))
     if as_json:
         _print_json(standings, waiting)
@@ -86,6 +91,15 @@ def _concerns(
     if count := verdicts.get("held"):
         concerns.append(f"{count} orders held; see: bridge held --storefront {storefront.name}")
     return concerns
+
+
+def _swept(sweeps: "list[Run]", ended: "list[Run]") -> list[str]:
+    """Say that the last sweep failed, unless a later run ended well."""
+    return [
+        f"the last sweep failed: {sweep.failure}"
+        for sweep in sweeps
+        if sweep.failure and all(run.run_id < sweep.run_id for run in ended)
+    ]
 
 
 def _print_json(standings: list[Standing], waiting: int) -> None:

@@ -90,11 +90,10 @@ def run(tx: Connection, run_id: str) -> Run:
     return _run(row)
 
 
-def recent(tx: Connection, limit: int) -> list[Run]:
-    """Return the latest runs, newest first."""
-    return [
-        _run(row) for row in tx.execute(select(RUNS).order_by(RUNS.c.run_id.desc()).limit(limit))
-    ]
+def recent(tx: Connection, limit: int, **where: str) -> list[Run]:
+    """Return the latest runs, newest first; `where` names columns and their values."""
+    query = select(RUNS).where(*(RUNS.c[name] == value for name, value in where.items()))
+    return [_run(row) for row in tx.execute(query.order_by(RUNS.c.run_id.desc()).limit(limit))]
 
 
 def findings(tx: Connection, run_id: str, after: int, limit: int) -> list[tuple[int, Finding]]:

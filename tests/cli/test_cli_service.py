@@ -11,7 +11,11 @@ from typer.testing import CliRunner
 
 from bridge.cli import app
 from bridge.cli.common import Commands
+from bridge.config import load
+from bridge.domain.errors import StorefrontStoppedError
 from bridge.sandbox import Sandbox
+from bridge.sync.reconcile import sweep
+from bridge.wiring import Wiring
 from tests.cli.terminal import Terminal
 from tests.installation import installed
 
@@ -29,6 +33,24 @@ def test_status_asks_for_attention_by_its_exit_status(terminal: Terminal) -> Non
     [main] = held.json()["storefronts"]
     assert main["orders"] == {"held": 1}
     assert main["concerns"] == ["1 orders held; see: bridge held --storefront main"]
+
+
+def test_status_tells_of_a_sweep_that_refused_to_reverse_many_orders(terminal: Terminal) -> None:
+    placed = [terminal.sandbox.place_order("10.00") for _ in range(6)]
+    terminal.type("poll")
+    for order_id in placed:
+        terminal.sandbox.delete_forever(order_id)
+    with (
+        closing(Wiring(load(terminal.installation.config))) as wiring,
+        pytest.raises(StorefrontStoppedError),
+    ):
+        sweep(wiring.context, wiring.source("main"))
+    said = terminal.type("status")
+    assert said.status == 1
+    assert "main: the last sweep failed: 6 of 6 credited orders are gone" in said.out
+    assert "bridge reconcile --storefront main --accept-vanished" in said.out
+    terminal.type("reconcile", "--accept-vanished")
+    assert terminal.type("status").status == 0
 
 
 def test_verify_proves_the_books_or_names_what_is_wrong(terminal: Terminal) -> None:

@@ -70,7 +70,7 @@ def note_broken(context: Context, source: Source, page: Page) -> int:
 def by_id(
     context: Context, source: Source, order_ids: Iterable[int]
 ) -> tuple[list[Arrived], list[Order]]:
-    """Fetch orders one by one known; returns those that exist, and those that have vanished.
+    """Fetch orders by their ids; returns those that exist, and those that have vanished.
 
     A vanished order is the order as it was last seen with the status `vanished`. One we never saw
     is in neither list.

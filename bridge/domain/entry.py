@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bridge.domain.clock import Instant
 from bridge.domain.errors import NotFoundError
-from bridge.domain.wallet import WalletId
+from bridge.domain.wallet import Wallet, WalletId
 
 
 class Kind(StrEnum):
@@ -177,15 +177,31 @@ class Entry(NamedTuple):
         """The entry's public id, e.g. acme.EUR.17."""
         return f"{self.tenant_id}.{self.currency}.{self.version}"
 
+    @property
+    def wallet(self) -> Wallet:
+        """The wallet as this entry left it."""
+        return Wallet(
+            self.tenant_id,
+            self.currency,
+            self.balance_after,
+            self.held_after,
+            self.version,
+            self.hash,
+        )
+
     def sealed(self, previous: bytes) -> "Entry":
         """Return the entry with its hash: SHA-256 over the previous hash and the content."""
         content = list(self[:-1])
         content[_DIGEST] = self.request_digest.hex()
-        text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
-        return self._replace(hash=hashlib.sha256(previous + text.encode()).digest())
+        digest = hashlib.sha256(previous + _compact(content).encode()).digest()
+        return Entry(*self[:-1], digest)
 
 
 _DIGEST = Entry._fields.index("request_digest")
+
+# Made once: json.dumps would make an encoder each time, as long as the encoding takes.
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+_sorted = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 class EntryId(NamedTuple):
@@ -229,9 +245,9 @@ DECLINED = "declined"
 
 def request_digest(*content: object) -> bytes:
     """Return the 32-byte digest by which a repeated idempotency key is told from a reused one."""
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(_compact(content).encode()).digest()
 
 
 def canonical_metadata(metadata: Mapping[str, str]) -> str:
     """Return metadata as JSON text with sorted keys."""
-    return json.dumps(dict(metadata), sort_keys=True, separators=(",", ":")) if metadata else "{}"
+    return _sorted(dict(metadata)) if metadata else "{}"

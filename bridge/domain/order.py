@@ -76,7 +76,7 @@ class Order(NamedTuple):
         """The state as canonical JSON, `fetched_at` left out: equal text means an equal state."""
         fields = self._asdict()
         del fields["fetched_at"]
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return _canonical(fields)
 
     @classmethod
     def from_snapshot(cls, text: str, fetched_at: Instant) -> "Order":
@@ -86,6 +86,10 @@ class Order(NamedTuple):
         fields["lines"] = tuple(_line(*line) for line in fields["lines"])
         fields["refunds"] = tuple(_refund(*refund) for refund in fields["refunds"])
         return cls(**fields, fetched_at=fetched_at)
+
+
+# Made once: json.dumps would make an encoder each time.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Unreadable(NamedTuple):

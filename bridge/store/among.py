@@ -4,47 +4,59 @@ The keys travel as one JSON parameter, so that a statement is compiled and prepa
 their number. A join, because SQLite scans the whole table for a row-value IN.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Table, TextClause, text
+import msgspec
+from sqlalchemy import BigInteger, Connection, Row, Table
 
 _SOURCE = {
-    "sqlite": ("json_each(:keys) AS item", "json_extract(item.value, '$[{n}]')"),
-    "postgresql": ("json_array_elements(CAST(:keys AS json)) AS item(value)", "item.value ->> {n}"),
+    "sqlite": ("json_each(?) AS item", "json_extract(item.value, '$[{n}]')"),
+    "postgresql": ("json_array_elements(CAST(%s AS json)) AS item(value)", "item.value ->> {n}"),
 }
 
 
+Keys = Iterable[tuple[Any, ...]]
+
+
 def among(
-    tx: Connection,
-    table: Table,
-    columns: Sequence[str],
-    keys: Iterable[Sequence[Any]],
-    *,
-    lock: bool = False,
+    tx: Connection, table: Table, columns: Sequence[str], keys: Keys, *, lock: bool = False
 ) -> Sequence[Row[Any]]:
     """Return the whole rows whose columns equal one of the keys, in key order.
 
     With `lock` the rows are locked in that order, so that two writers never wait in a circle.
     """
-    wanted = json.dumps(sorted(keys))
-    if wanted == "[]":
+    everything = tuple(column.name for column in table.columns)
+    return _select(tx, _statement(tx.dialect.name, table, tuple(columns), everything, lock), keys)
+
+
+def parts(
+    tx: Connection, table: Table, columns: Sequence[str], keys: Keys, wanted: tuple[str, ...]
+) -> Sequence[Row[Any]]:
+    """Return the wanted columns of the rows whose columns equal one of the keys, in key order."""
+    statement = _statement(tx.dialect.name, table, tuple(columns), wanted, False)
+    return _select(tx, statement, keys)
+
+
+def _select(tx: Connection, statement: str, keys: Keys) -> Sequence[Row[Any]]:
+    asked = sorted(keys)
+    if not asked:
         return []
-    statement = _statement(tx.dialect.name, table, tuple(columns), lock=lock)
-    return tx.execute(statement, {"keys": wanted}).all()
+    return tx.exec_driver_sql(statement, (msgspec.json.encode(asked).decode(),)).all()
 
 
 @cache
-def _statement(dialect: str, table: Table, columns: tuple[str, ...], *, lock: bool) -> TextClause:
+def _statement(
+    dialect: str, table: Table, columns: tuple[str, ...], wanted: tuple[str, ...], lock: bool
+) -> str:
     source, item = _SOURCE[dialect]
     keys = ", ".join(_key(table, name, item.format(n=n)) for n, name in enumerate(columns))
     matches = " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)
     order = ", ".join(f"{table.name}.{name}" for name in columns)
-    return text(
+    return (
         f"WITH asked({', '.join(columns)}) AS (SELECT {keys} FROM {source})"
-        f" SELECT {', '.join(f'{table.name}.{c.name}' for c in table.columns)}"
+        f" SELECT {', '.join(f'{table.name}.{name}' for name in wanted)}"
         f" FROM asked JOIN {table.name} ON {matches} ORDER BY {order}"
         + (f" FOR UPDATE OF {table.name}" if lock and dialect == "postgresql" else "")
     )

@@ -7,7 +7,7 @@ on both databases. It does not commit: entries stand or fall with the caller's d
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, bindparam, insert, text, update
+from sqlalchemy import Connection, text
 
 from bridge.domain.clock import Instant
 from bridge.domain.entry import (
@@ -23,7 +23,7 @@ from bridge.domain.entry import (
 )
 from bridge.domain.posting import Books, Related, decide
 from bridge.domain.wallet import Wallet, WalletId
-from bridge.store import tables
+from bridge.store import bulk, tables
 from bridge.store.among import among
 from bridge.store.orders import tenants_known
 
@@ -31,6 +31,7 @@ WALLETS = tables.table(tables.Wallet)
 ENTRIES = tables.table(tables.Entry)
 EFFECTS = tables.table(tables.Effect)
 OPEN_HOLDS = tables.table(tables.OpenHold)
+TENANTS = tables.table(tables.Tenant)
 
 _CLOSING = frozenset({Kind.CAPTURE, Kind.VOID, Kind.EXPIRE})
 
@@ -45,7 +46,7 @@ def post(
         outcome.entry for outcome in outcomes if outcome.entry and outcome.status == "posted"
     ]
     if entries:
-        tx.execute(insert(ENTRIES), [entry._asdict() for entry in entries])
+        bulk.insert(tx, ENTRIES, entries)
         _write_wallets(tx, before, after)
         _write_effects(tx, before, after)
         _write_open_holds(tx, entries)
@@ -87,21 +88,14 @@ def _open(tx: Connection, openers: Sequence[Draft | EffectDraft], recorded_at: I
     strangers = names - tenants_known(tx, names)
     makers = {d.tenant_id for d in missing if isinstance(d, EffectDraft) or d.opens_wallet}
     if made := sorted(strangers & makers):
-        tx.execute(_NEW_TENANT, [{"tenant_id": name, "created_at": recorded_at} for name in made])
+        bulk.insert(tx, TENANTS, [(name, "", "{}", recorded_at) for name in made], _UNLESS_THERE)
     strangers -= makers
     if opened := sorted({d.wallet_id for d in missing if d.tenant_id not in strangers}):
-        tx.execute(_NEW_WALLET, [Wallet(*wallet_id)._asdict() for wallet_id in opened])
+        bulk.insert(tx, WALLETS, [Wallet(*wallet_id) for wallet_id in opened], _UNLESS_THERE)
     return strangers
 
 
-_NEW_TENANT = text(
-    "INSERT INTO tenants (tenant_id, name, metadata, created_at)"
-    " VALUES (:tenant_id, '', '{}', :created_at) ON CONFLICT DO NOTHING"
-)
-_NEW_WALLET = text(
-    "INSERT INTO wallets (tenant_id, currency, balance, held, version, hash)"
-    " VALUES (:tenant_id, :currency, :balance, :held, :version, :hash) ON CONFLICT DO NOTHING"
-)
+_UNLESS_THERE = "ON CONFLICT DO NOTHING"
 
 
 def _known(tx: Connection, keys: set[KeyId]) -> dict[KeyId, Entry]:
@@ -150,38 +144,20 @@ def _effects(tx: Connection, ids: set[EffectId]) -> dict[EffectId, Effect]:
 
 def _write_wallets(tx: Connection, before: Books, after: Books) -> None:
     changed = [w for key, w in after.wallets.items() if w is not before.wallets.get(key)]
-    tx.execute(_WALLET_AFTER, [{f"new_{k}": v for k, v in w._asdict().items()} for w in changed])
-
-
-_WALLET_AFTER = (
-    update(WALLETS)
-    .where(
-        WALLETS.c.tenant_id == bindparam("new_tenant_id"),
-        WALLETS.c.currency == bindparam("new_currency"),
-    )
-    .values(
-        balance=bindparam("new_balance"),
-        held=bindparam("new_held"),
-        version=bindparam("new_version"),
-        hash=bindparam("new_hash"),
-    )
-)
+    bulk.update(tx, WALLETS, changed)
 
 
 def _write_effects(tx: Connection, before: Books, after: Books) -> None:
     changed = [
-        key._asdict() | effect._asdict()
+        (*key, *effect)
         for key, effect in after.effects.items()
         if effect is not before.effects.get(key)
     ]
-    if changed:
-        tx.execute(_EFFECT_AFTER, changed)
+    bulk.insert(tx, EFFECTS, changed, _EFFECT_AFTER)
 
 
-_EFFECT_AFTER = text(
-    "INSERT INTO effects (tenant_id, currency, storefront, order_id, effect, amount, posts)"
-    " VALUES (:tenant_id, :currency, :storefront, :order_id, :effect, :amount, :posts)"
-    " ON CONFLICT (tenant_id, currency, storefront, order_id, effect)"
+_EFFECT_AFTER = (
+    "ON CONFLICT (tenant_id, currency, storefront, order_id, effect)"
     " DO UPDATE SET amount = excluded.amount, posts = excluded.posts"
 )
 
@@ -189,12 +165,11 @@ _EFFECT_AFTER = text(
 def _write_open_holds(tx: Connection, entries: Sequence[Entry]) -> None:
     """Keep the list of holds to expire."""
     placed = [
-        EntryId(e.tenant_id, e.currency, e.version)._asdict() | {"expires_at": e.expires_at}
+        (e.tenant_id, e.currency, e.version, e.expires_at)
         for e in entries
         if e.kind == Kind.HOLD and e.expires_at is not None
     ]
-    if placed:
-        tx.execute(insert(OPEN_HOLDS), placed)
+    bulk.insert(tx, OPEN_HOLDS, placed)
     ended = [
         EntryId(e.tenant_id, e.currency, e.related_version)._asdict()
         for e in entries

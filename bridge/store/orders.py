@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, select
 
 from bridge.domain.clock import Instant
 from bridge.domain.drift import Slot
 from bridge.domain.order import Order
 from bridge.domain.wallet import WalletId
-from bridge.store import tables
-from bridge.store.among import among
+from bridge.store import bulk, tables
+from bridge.store.among import among, parts
 
 ORDERS = tables.table(tables.Order)
 EFFECTS = tables.table(tables.Effect)
@@ -67,22 +67,26 @@ class Sighting(NamedTuple):
 
 def lock(tx: Connection, storefront: str, order_ids: Iterable[int]) -> dict[int, Seen]:
     """Return the orders as last seen, new ones included, locked for this database transaction."""
-    wanted = set(order_ids)
+    wanted = sorted(set(order_ids))
     # Inserting comes before locking: who waits to insert must not hold what others wait for.
-    if missing := sorted(wanted - set(known(tx, storefront, wanted))):
-        tx.execute(_NEW, [Seen(storefront, order_id)._asdict() for order_id in missing])
+    new = [Seen(storefront, order_id) for order_id in wanted]
+    bulk.insert(tx, ORDERS, new, "ON CONFLICT DO NOTHING")
     return _seen(tx, storefront, wanted, lock=True)
-
-
-_NEW = text(
-    f"INSERT INTO orders ({', '.join(Seen._fields)})"
-    f" VALUES ({', '.join(f':{name}' for name in Seen._fields)}) ON CONFLICT DO NOTHING"
-)
 
 
 def known(tx: Connection, storefront: str, order_ids: Iterable[int]) -> dict[int, Seen]:
     """Return the orders as last seen, without a lock; new ones are absent."""
     return _seen(tx, storefront, order_ids)
+
+
+def states(
+    tx: Connection, storefront: str, order_ids: Iterable[int]
+) -> dict[int, tuple[bytes, str]]:
+    """Return digest and verdict of the orders that were seen, without a lock."""
+    keys = {(storefront, order_id) for order_id in order_ids}
+    wanted = ("order_id", "digest", "verdict")
+    rows = parts(tx, ORDERS, ("storefront", "order_id"), keys, wanted)
+    return {row.order_id: (row.digest, row.verdict) for row in rows}
 
 
 def _seen(
@@ -95,17 +99,8 @@ def _seen(
 
 def save(tx: Connection, seen: Sequence[Seen], sightings: Sequence[Sighting]) -> None:
     """Write orders that were locked before, and the states they were seen in."""
-    if seen:
-        tx.execute(_SAVE, [row._asdict() for row in seen])
-    if sightings:
-        tx.execute(insert(SIGHTINGS), [row._asdict() for row in sightings])
-
-
-_SAVE = text(
-    "UPDATE orders SET "
-    + ", ".join(f"{name} = :{name}" for name in Seen._fields[2:])
-    + " WHERE storefront = :storefront AND order_id = :order_id"
-)
+    bulk.update(tx, ORDERS, seen)
+    bulk.insert(tx, SIGHTINGS, sightings)
 
 
 def posted(

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from bridge.domain.clock import DAY, SECOND, Clock, Instant
@@ -35,12 +37,18 @@ class Client(Protocol):
         """Return the order with its refunds read line by line."""
 
 
-class Policy(NamedTuple):
+@dataclass(frozen=True)
+class Policy:
     """How a storefront's orders are credited, and whether an unknown tenant is created or held."""
 
     storefront: str
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     create_tenants: bool = True
+
+    @cached_property
+    def rules_fingerprint(self) -> str:
+        """The rules as text, made once for all the orders of a run."""
+        return self.rules.fingerprint()
 
 
 class Source(NamedTuple):

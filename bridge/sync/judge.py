@@ -79,13 +79,18 @@ def too_large(judgement: Judgement, posted: Posted, now: Instant) -> Judgement:
 
 def state_digest(order: Order, policy: Policy) -> bytes:
     """Return what changes when the order's state or the rules change, and at no other time."""
-    return digest(order.snapshot() + policy.rules.fingerprint())
+    return _digest(order.snapshot(), policy)
+
+
+def _digest(snapshot: str, policy: Policy) -> bytes:
+    return digest(snapshot + policy.rules_fingerprint)
 
 
 def _kept(order: Order, seen: Seen, policy: Policy, now: Instant) -> Seen:
+    snapshot = order.snapshot()
     return seen._replace(
-        digest=state_digest(order, policy),
-        snapshot=order.snapshot(),
+        digest=_digest(snapshot, policy),
+        snapshot=snapshot,
         status=order.status,
         created_at=order.created_at,
         fetched_at=order.fetched_at,

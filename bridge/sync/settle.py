@@ -116,14 +116,15 @@ def _batches(arrived: Iterable[Arrived]) -> Iterator[list[Arrived]]:
 def _news(context: Context, policy: Policy, some: Sequence[Arrived]) -> list[Arrived]:
     """Leave out the orders whose state and rules are as they were, and that wait for nothing."""
     with context.database.read() as tx:
-        known = orders.known(tx, policy.storefront, [order.id for order in some])
+        known = orders.states(tx, policy.storefront, [order.id for order in some])
     return [order for order in some if _is_news(order, known.get(order.id), policy)]
 
 
-def _is_news(arrived: Arrived, seen: Seen | None, policy: Policy) -> bool:
-    if seen is None or isinstance(arrived, Unreadable) or seen.verdict in {HELD, WAITING}:
+def _is_news(arrived: Arrived, known: tuple[bytes, str] | None, policy: Policy) -> bool:
+    if known is None or isinstance(arrived, Unreadable):
         return True
-    return seen.digest != state_digest(arrived, policy)
+    digest, verdict = known
+    return verdict in {HELD, WAITING} or digest != state_digest(arrived, policy)
 
 
 def _together(context: Context, policy: Policy, some: Sequence[Arrived], way: str) -> Settled:
@@ -174,7 +175,10 @@ def _settle(
     judged = _judged(tx, policy, [order for order in some if order not in stale], seen, now)
     judged = _posted(tx, judged, now)
     kept = [judgement for judgement, _ in judged]
-    _keep(tx, kept, seen, way, now)
+    totals = {order.id: str(order.total) for order in some if isinstance(order, Order)}
+    news = [judgement.seen for judgement in kept if _says_more(judgement.seen, seen)]
+    rows = [row._replace(sightings=row.sightings + 1) for row in news]
+    orders.save(tx, rows, [_sighting(row, totals.get(row.order_id, ""), way, now) for row in rows])
     inbox.put(tx, [*_rechecks(kept, now), *_retries(policy, stale, now)])
     _stop_if_replaced(tx, policy, kept, now)
     counts: Counts = Counter(judgement.seen.verdict for judgement in kept)
@@ -237,23 +241,13 @@ def _posted(tx: Connection, judged: _Judged, now: Instant) -> _Judged:
     return after
 
 
-def _keep(
-    tx: Connection, kept: Sequence[Judgement], before: dict[int, Seen], way: str, now: Instant
-) -> None:
-    """Write the rows that say something new; a state not seen before is a sighting."""
-    rows, sightings = [], []
-    for judgement in kept:
-        row, old = judgement.seen, before[judgement.seen.order_id]
-        if (row.digest, row.verdict, row.because) == (old.digest, old.verdict, old.because):
-            continue
-        row = row._replace(sightings=old.sightings + 1)
-        rows.append(row)
-        sightings.append(_sighting(row, way, now))
-    orders.save(tx, rows, sightings)
+def _says_more(row: Seen, before: dict[int, Seen]) -> bool:
+    """Tell whether the row says something new: a state not seen before is a sighting."""
+    old = before[row.order_id]
+    return (row.digest, row.verdict, row.because) != (old.digest, old.verdict, old.because)
 
 
-def _sighting(row: Seen, way: str, now: Instant) -> Sighting:
-    total = str(row.order().total) if row.snapshot else ""
+def _sighting(row: Seen, total: str, way: str, now: Instant) -> Sighting:
     return Sighting(
         row.storefront,
         row.order_id,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -13,7 +14,7 @@ from bridge.domain.crediting import Rules
 from bridge.domain.drift import Comparison
 from bridge.domain.entry import Draft, Outcome
 from bridge.domain.errors import BacklogFullError
-from bridge.store.batcher import Batcher
+from bridge.store.batcher import Batcher, Result
 from bridge.store.database import READERS_MAX, Database
 
 THREADS_MAX = READERS_MAX // 4
@@ -37,6 +38,7 @@ class Storefront(NamedTuple):
 class Services(NamedTuple):
     """Everything the API needs from outside.
 
+    The batcher answers in the event loop: it was started with the loop's `call_soon_threadsafe`.
     `reconcile` starts a run in the background and returns its id; it may raise a BridgeError.
     `nudge` tells that a hint arrived for a storefront and returns at once. `ready` says why
     requests cannot be served yet; an empty list means ready.
@@ -84,8 +86,9 @@ class Desk:
 
     async def post(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Post drafts in one commit that other requests share; one outcome each."""
-        # Shielded: what was handed in is posted whether or not the caller still waits.
-        return await asyncio.shield(asyncio.wrap_future(self.services.batcher.submit(drafts)))
+        waiting: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self.services.batcher.hand_in(drafts, partial(_answer, waiting))
+        return await waiting
 
     def _read(self, question: Callable[[Any], T]) -> T:
         with self.services.database.read() as tx:
@@ -94,6 +97,15 @@ class Desk:
     def _write(self, change: Callable[[Any], T]) -> T:
         with self.services.database.write() as tx:
             return change(tx)
+
+
+def _answer(waiting: asyncio.Future[list[Outcome]], result: Result) -> None:
+    if waiting.done():  # the caller has gone; what it handed in is posted nevertheless
+        return
+    if isinstance(result, Exception):
+        waiting.set_exception(result)
+    else:
+        waiting.set_result(result)
 
 
 async def desk_of(request: Request) -> Desk:

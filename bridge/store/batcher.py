@@ -1,24 +1,32 @@
-"""Requests share database transactions: one writer posts whatever waits in one commit.
+"""Requests share database transactions: whatever waits is posted in one commit.
 
 There is no timer: a lone caller is served at once, and a crowd is batched by the time the last
-commit took.
+commit took. One batch is under way at a time, and passes through two threads: it is taken, decided
+and answered where the requests are served, and written in a thread that only waits for the
+database. Python runs one thread at a time, and two that both want to run cost it more than the work
+(docs/decisions/0016).
 """
 
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import structlog
 
 from bridge import metrics
-from bridge.domain.clock import Clock
+from bridge.domain.clock import Clock, Instant
 from bridge.domain.entry import Draft, Outcome
 from bridge.domain.errors import BacklogFullError, StoppingError, UnavailableError
+from bridge.domain.wallet import WalletId
 from bridge.store import ledger
 from bridge.store.database import Database
+from bridge.store.memory import Memory, Plan
 
 log = structlog.get_logger()
 
@@ -28,35 +36,61 @@ BATCH_SIZE_MAX = 500
 BACKLOG_MAX = 10_000
 """Calls that may wait."""
 
+Result = list[Outcome] | Exception
+"""One outcome per draft of a call, or why there are none."""
+
 
 class _Call(NamedTuple):
-    """Drafts that stand or fall together, and who waits for their outcomes."""
+    """Drafts to be posted in order, and who waits for their outcomes."""
 
     drafts: Sequence[Draft]
-    answer: Future[list[Outcome]]
+    answer: Callable[[Result], None]
+
+
+@dataclass
+class _Batch:
+    """Calls that share a commit, and what becomes of them. `late` came by the usual way."""
+
+    calls: Sequence[_Call]
+    plan: Plan
+    now: Instant
+    moved: set[WalletId] = field(default_factory=set)
+    late: list[Outcome] = field(default_factory=list)
+    results: Sequence[Result] = ()
+    seconds: float = 0.0
 
 
 class Batcher:
-    """The one thread that posts what the API asks for: start it, submit to it, stop it."""
+    """Posts what the API asks for: start it, hand in drafts, stop it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._door = threading.Lock()
+        self._memory = Memory(database)
+        self._calls: deque[_Call] = deque()
+        self._lock = threading.Lock()
         self._open = False
+        self._busy = False
+        self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher")
+        self._run_soon: Callable[[Callable[[], None]], object] = _at_once
 
-    def start(self) -> None:
-        """Begin to work."""
+    def start(self, run_soon: Callable[[Callable[[], None]], object] | None = None) -> None:
+        """Begin to work.
+
+        `run_soon` calls a function in the thread where requests are served, and may be called from
+        any; without it the writing thread does everything.
+        """
+        self._run_soon = run_soon or _at_once
         self._open = True
         self._thread.start()
 
     def stop(self) -> None:
-        """Take nothing more, post what waits, and return when it is committed."""
-        with self._door:
+        """Take nothing more, post what waits, and return when it is committed and answered."""
+        with self._lock:
             self._open = False
-            self._calls.put(None)
+            if not self._busy:
+                self._batches.put(None)
         self._thread.join()
 
     @property
@@ -67,81 +101,137 @@ class Batcher:
     @property
     def backlog(self) -> int:
         """How many calls wait."""
-        return self._calls.qsize()
+        return len(self._calls)
 
-    def submit(self, drafts: Sequence[Draft]) -> Future[list[Outcome]]:
-        """Hand in drafts to be posted in order in one commit; the future has one outcome each.
+    def hand_in(self, drafts: Sequence[Draft], answer: Callable[[Result], None]) -> None:
+        """Hand in drafts to be posted in order with whatever else waits; returns at once.
 
-        Raises BacklogFullError at once where too many wait, StoppingError after `stop`. The
-        future raises UnavailableError where the database is away.
+        Raises BacklogFullError where too many wait, StoppingError after `stop`. The result is
+        UnavailableError where the database is away.
         """
-        if self._calls.qsize() >= BACKLOG_MAX:
-            raise BacklogFullError(
-                "too many requests wait; retry later with the same Idempotency-Key"
-            )
-        call = _Call(drafts, Future())
-        # The lock keeps a call from slipping in behind the last one that `stop` waits for.
-        with self._door:
+        with self._lock:
+            if len(self._calls) >= BACKLOG_MAX:
+                raise BacklogFullError(
+                    "too many requests wait; retry later with the same Idempotency-Key"
+                )
             if not self._open:
                 raise StoppingError("bridge is stopping; retry with the same Idempotency-Key")
-            self._calls.put(call)
-        return call.answer
+            self._calls.append(_Call(drafts, answer))
+            idle, self._busy = not self._busy, True
+        if idle:
+            self._run_soon(self._begin)
+
+    def submit(self, drafts: Sequence[Draft]) -> Future[list[Outcome]]:
+        """Hand in drafts, for threads that can wait: the future has, or raises, the result."""
+        future: Future[list[Outcome]] = Future()
+
+        def answer(result: Result) -> None:
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.hand_in(drafts, answer)
+        return future
+
+    def _begin(self) -> None:
+        """Take what waits and decide what memory can; without calls, be idle."""
+        calls = self._take()
+        if calls:
+            metrics.backlog.set(len(self._calls))
+            now = self._clock()
+            drafts = [draft for call in calls for draft in call.drafts]
+            self._batches.put(_Batch(calls, self._memory.plan(drafts, now), now))
+
+    def _take(self) -> list[_Call]:
+        with self._lock:
+            calls: list[_Call] = []
+            drafts = 0
+            while self._calls and drafts < BATCH_SIZE_MAX:
+                call = self._calls.popleft()
+                calls.append(call)
+                drafts += len(call.drafts)
+            self._busy = bool(calls)
+            if not self._busy and not self._open:
+                self._batches.put(None)
+        return calls
 
     def _work(self) -> None:
-        last = False
-        while not last:
-            batch, last = self._take()
-            if batch:
-                metrics.backlog.set(self._calls.qsize())
-                self._post(batch)
+        while (batch := self._batches.get()) is not None:
+            started = time.perf_counter()
+            batch.moved = self._memory.write(batch.plan)
+            batch.results = self._results(batch)
+            batch.seconds = time.perf_counter() - started
+            self._run_soon(partial(self._finish, batch))
 
-    def _take(self) -> tuple[list[_Call], bool]:
-        """Wait for a call, then take what else is there; True with the last batch."""
-        batch: list[_Call] = []
-        call = self._calls.get()
-        drafts = 0
-        while call is not None:
-            # A call whose caller has gone is left out; from here on the caller cannot cancel it.
-            if call.answer.set_running_or_notify_cancel():
-                batch.append(call)
-                drafts += len(call.drafts)
-            if drafts >= BATCH_SIZE_MAX:
-                return batch, False
-            try:
-                call = self._calls.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
+    def _finish(self, batch: _Batch) -> None:
+        """Remember, answer, and go on."""
+        self._memory.keep(batch.plan, batch.moved)
+        self._memory.learn(batch.late)
+        for call, result in zip(batch.calls, batch.results, strict=True):
+            call.answer(result)
+        _measure(batch)
+        self._begin()
 
-    def _post(self, batch: Sequence[_Call]) -> None:
+    def _results(self, batch: _Batch) -> list[Result]:
+        """Put together what memory could tell, and the rest, posted the usual way."""
+        planned = iter(batch.plan.outcomes_if(batch.moved))
+        parts = [[next(planned) for _ in call.drafts] for call in batch.calls]
+        rest = [
+            [draft for draft, known in zip(call.drafts, part, strict=True) if known is None]
+            for call, part in zip(batch.calls, parts, strict=True)
+        ]
+        late = self._post(rest, batch) if any(rest) else [[] for _ in rest]
+        return [_whole(part, result) for part, result in zip(parts, late, strict=True)]
+
+    def _post(self, asked: Sequence[Sequence[Draft]], batch: _Batch) -> list[Result]:
+        """Post the drafts of all calls together, or, where that fails, call by call."""
         try:
-            outcomes = iter(self._commit([draft for call in batch for draft in call.drafts]))
+            outcomes = iter(self._commit([draft for drafts in asked for draft in drafts], batch))
         except UnavailableError as error:
-            for call in batch:
-                call.answer.set_exception(error)
+            return [error if drafts else [] for drafts in asked]
         except Exception as error:  # noqa: BLE001 - one bad draft must not spoil its neighbours
-            self._post_apart(batch, error)
-        else:
-            for call in batch:
-                call.answer.set_result([next(outcomes) for _ in call.drafts])
+            log.warning("batch failed, posting call by call", calls=len(asked), error=str(error))
+            return [self._post_apart(drafts, batch) for drafts in asked]
+        return [[next(outcomes) for _ in drafts] for drafts in asked]
 
-    def _post_apart(self, batch: Sequence[_Call], error: Exception) -> None:
-        log.warning(
-            "batch failed, posting its calls one by one", calls=len(batch), error=str(error)
-        )
-        for call in batch:
-            try:
-                call.answer.set_result(self._commit(call.drafts))
-            except Exception as single:
-                log.exception("call failed", drafts=len(call.drafts))
-                call.answer.set_exception(single)
+    def _post_apart(self, drafts: Sequence[Draft], batch: _Batch) -> Result:
+        try:
+            return self._commit(drafts, batch) if drafts else []
+        except Exception as error:
+            log.exception("call failed", drafts=len(drafts))
+            return error
 
-    def _commit(self, drafts: Sequence[Draft]) -> list[Outcome]:
-        started = time.perf_counter()
+    def _commit(self, drafts: Sequence[Draft], batch: _Batch) -> list[Outcome]:
         with self._database.write() as tx:
-            outcomes = ledger.post(tx, drafts, self._clock())
-        metrics.batch_size.observe(len(drafts))
-        metrics.batch_seconds.observe(time.perf_counter() - started)
-        for draft, outcome in zip(drafts, outcomes, strict=True):
-            metrics.drafts_total.labels(draft.kind.value, outcome.status).inc()
+            outcomes = ledger.post(tx, drafts, batch.now)
+        batch.late += outcomes
         return outcomes
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()
+
+
+def _whole(part: Sequence[Outcome | None], late: Result) -> Result:
+    if isinstance(late, Exception):
+        return late
+    rest = iter(late)
+    return [outcome or next(rest) for outcome in part]
+
+
+def _measure(batch: _Batch) -> None:
+    metrics.batch_size.observe(len(batch.plan.drafts))
+    metrics.batch_seconds.observe(batch.seconds)
+    outcomes = (
+        outcome for result in batch.results if isinstance(result, list) for outcome in result
+    )
+    drafts = (
+        draft
+        for call, result in zip(batch.calls, batch.results, strict=True)
+        if isinstance(result, list)
+        for draft in call.drafts
+    )
+    what = Counter((d.kind, o.status) for d, o in zip(drafts, outcomes, strict=True))
+    for (kind, status), number in what.items():
+        metrics.drafts_total.labels(kind.value, status).inc(number)

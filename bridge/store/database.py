@@ -30,6 +30,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _checked(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._standing: Connection | None = None
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
             self._reader = _sqlite_engine(self.url, begin="BEGIN", connections_max=READERS_MAX)
@@ -56,6 +57,24 @@ class Database:
         with _advice(), self._reader.begin() as tx:
             yield tx
 
+    @contextlib.contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """A connection whose every statement commits by itself, for the batcher's thread alone.
+
+        It is kept from one use to the next, since to check it each time would be a trip of its own.
+        Raises what `write` does.
+        """
+        with _advice():
+            if self._standing is None:
+                at_once = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+                self._standing = at_once.connect()
+            try:
+                yield self._standing
+            except BaseException:
+                self._standing.close()
+                self._standing = None
+                raise
+
     def ping(self) -> None:
         """Raise UnavailableError unless the database answers."""
         with self.read() as tx:
@@ -63,6 +82,8 @@ class Database:
 
     def close(self) -> None:
         """Give up all connections."""
+        if self._standing is not None:
+            self._standing.close()
         self._writer.dispose()
         self._reader.dispose()
 
@@ -112,10 +133,12 @@ def _sqlite_engine(url: URL, *, begin: str, connections_max: int) -> Engine:
     return engine
 
 
-# We look rows up by index, some hundred at once. PostgreSQL takes these for more than they are and
-# would read small tables whole, and keeps to such a plan while they grow; and where it must read
-# a whole table, versions before 18 take the switched-off scan for one that is worth compiling.
-_PLANNING = "-c enable_seqscan=off -c jit=off"
+# We look rows up by index, some hundred at once, in the order they are asked for. PostgreSQL takes
+# these for more than they are and would read small tables whole, and keeps to such a plan while
+# they grow. Nested loops also keep the order, which is that in which wallets are locked. And where
+# a whole table must be read, versions before 18 take the switched-off scan for one that is worth
+# compiling.
+_PLANNING = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 
 
 def _postgresql_engine(url: URL) -> Engine:

@@ -118,6 +118,10 @@ class Api:
 
         return self._runner.run(gather())
 
+    def stop(self) -> None:
+        """Stop the batcher, while the event loop runs as it does in the daemon."""
+        self._runner.run(asyncio.to_thread(self.batcher.stop))
+
     def fund(self, amount: int, tenant_id: str = "acme", currency: str = "EUR") -> None:
         """Give a tenant a balance, under a key of its own."""
         json = {
@@ -158,11 +162,11 @@ def served(database: Database, clock: FakeClock) -> Iterator[Api]:
     """Serve the API on a database until the block ends."""
     with asyncio.Runner() as runner:
         api = Api(database, clock, runner)
-        api.batcher.start()
+        api.batcher.start(runner.get_loop().call_soon_threadsafe)
         try:
             yield api
         finally:
-            api.batcher.stop()
+            api.stop()
 
 
 def debit(amount: Any, tenant_id: str = "acme", currency: str = "EUR", **more: Any) -> Any:

@@ -111,7 +111,7 @@ def test_our_errors_keep_their_status_code_and_advice(api: Api) -> None:
 
 def test_a_bridge_that_stops_answers_503(api: Api) -> None:
     api.fund(1000)
-    api.batcher.stop()
+    api.stop()
     answer = api.debit(1)
     assert code(answer) == (503, "stopping")
     assert "Idempotency-Key" in answer.json()["detail"]

@@ -1,0 +1,170 @@
+"""Debits decided from memory: the wallets as this process left them.
+
+The ledger's usual way asks the database six times: begin, lock, look for keys, insert, update,
+commit. But whoever wrote a wallet last knows how it stands. So `plan` decides on what is
+remembered, and `write` writes it where the wallet still has the hash remembered: on PostgreSQL in
+one statement, which commits by itself. The hash seals the wallet's whole past, so it is the same if
+and only if nobody wrote in between; and a key used before is refused by its unique index. Whatever
+does not fit goes the usual way, which locks and looks (docs/decisions/0015).
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from itertools import compress
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from bridge.domain.clock import Instant
+from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
+from bridge.domain.posting import Books, decide
+from bridge.domain.wallet import Wallet, WalletId
+from bridge.store import bulk, tables
+from bridge.store.database import Database
+
+log = structlog.get_logger()
+
+WALLETS_MAX = 100_000
+"""Wallets that are remembered at a time."""
+
+WALLETS = tables.table(tables.Wallet)
+ENTRIES = tables.table(tables.Entry)
+
+
+class Plan(NamedTuple):
+    """What memory makes of drafts: an outcome for each, None where it cannot tell.
+
+    `moves` are the wallets to write, in locking order: as remembered, as decided, and the entries
+    between.
+    """
+
+    drafts: Sequence[Draft]
+    outcomes: Sequence[Outcome | None]
+    moves: Sequence[tuple[Wallet, Wallet, list[Entry]]]
+
+    def outcomes_if(self, moved: Container[WalletId]) -> list[Outcome | None]:
+        """Return the outcomes of the wallets that were written, None for all other drafts."""
+        return [
+            outcome if outcome and draft.wallet_id in moved else None
+            for draft, outcome in zip(self.drafts, self.outcomes, strict=True)
+        ]
+
+
+class Memory:
+    """The wallets as this process left them. `write` may run in another thread than the rest."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._wallets: dict[WalletId, Wallet] = {}
+
+    def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
+        """Decide debits on remembered wallets; of a wallet's drafts all are decided, or none."""
+        ids = [draft.wallet_id for draft in drafts]
+        before = self._recall(ids, drafts)
+        recalled = [wallet_id in before for wallet_id in ids]
+        debits = list(compress(drafts, recalled))
+        decided, after = decide(Books(before, {}, {}, {}), debits, recorded_at)
+        entries = _entries(compress(ids, recalled), decided)
+        answers = iter(decided)
+        outcomes = [next(answers) if known else None for known in recalled]
+        return Plan(
+            drafts,
+            [o if i in entries else None for i, o in zip(ids, outcomes, strict=True)],
+            [(before[i], after.wallets[i], entries[i]) for i in sorted(entries)],
+        )
+
+    def write(self, plan: Plan) -> set[WalletId]:
+        """Write what was planned, and return the wallets that were as remembered.
+
+        None are where it fails, also where the server went away in the very commit: the usual way
+        says why, and tells by the keys what was written.
+        """
+        if not plan.moves:
+            return set()
+        write = self._write_each if self._database.is_sqlite else self._write_at_once
+        try:
+            return write(plan)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the usual way will meet it again
+            log.debug("memory failed", error=str(error))
+            return set()
+
+    def keep(self, plan: Plan, moved: Container[WalletId]) -> None:
+        """Remember what was written, and forget what was not as remembered."""
+        if len(self._wallets) >= WALLETS_MAX:
+            self._wallets.clear()
+        for before, after, _ in plan.moves:
+            if before.id in moved:
+                self._wallets[before.id] = after
+            else:
+                self._wallets.pop(before.id, None)
+
+    def learn(self, outcomes: Iterable[Outcome]) -> None:
+        """Remember the wallets as what was committed the usual way left them."""
+        for outcome in outcomes:
+            if outcome.status == POSTED and outcome.entry:
+                wallet = outcome.entry.wallet
+                self._wallets[wallet.id] = wallet
+
+    def _recall(self, ids: Iterable[WalletId], drafts: Sequence[Draft]) -> dict[WalletId, Wallet]:
+        found = {i: self._wallets[i] for i in ids if i in self._wallets}
+        for draft in drafts:
+            if draft.kind is not Kind.DEBIT:
+                found.pop(draft.wallet_id, None)
+        return found
+
+    def _write_at_once(self, plan: Plan) -> set[WalletId]:
+        with self._database.statement() as connection:
+            written = connection.exec_driver_sql(_MOVE, (_json(plan),)).scalars()
+            return {plan.moves[number][0].id for number in written}
+
+    def _write_each(self, plan: Plan) -> set[WalletId]:
+        """Write all moves, or none: on SQLite hardly anybody else writes."""
+        wallets = [(*after, before.hash) for before, after, _ in plan.moves]
+        with self._database.write() as tx:
+            if tx.exec_driver_sql(_MOVE_EACH, wallets).rowcount < len(wallets):
+                raise _ForgottenError
+            bulk.insert(tx, ENTRIES, [entry for *_, entries in plan.moves for entry in entries])
+        return {before.id for before, *_ in plan.moves}
+
+
+class _ForgottenError(Exception):
+    """A wallet is not as remembered."""
+
+
+def _entries(ids: Iterable[WalletId], decided: Iterable[Outcome]) -> dict[WalletId, list[Entry]]:
+    """Return the new entries of the wallets that have no other outcome."""
+    found: dict[WalletId, list[Entry]] = {}
+    others = set()
+    for wallet_id, outcome in zip(ids, decided, strict=True):
+        if outcome.entry is not None and outcome.status == POSTED:
+            found.setdefault(wallet_id, []).append(outcome.entry)
+        else:
+            others.add(wallet_id)
+    return {wallet_id: entries for wallet_id, entries in found.items() if wallet_id not in others}
+
+
+def _json(plan: Plan) -> str:
+    moves = [
+        after._asdict()
+        | {
+            "number": number,
+            "before": before.hash,
+            "entries": [entry._asdict() for entry in entries],
+        }
+        for number, (before, after, entries) in enumerate(plan.moves)
+    ]
+    return msgspec.json.encode(moves).decode()
+
+
+# The wallets come in locking order and are locked in it, since sessions of ours join by nested
+# loops. Each brings its entries along, which so need no join.
+_MOVE = (
+    f"WITH moved AS (UPDATE wallets SET {bulk.changes(WALLETS, 'new')} FROM "
+    + bulk.recordset(WALLETS, "new", number="bigint", before="text", entries="json")
+    + f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
+    " RETURNING new.number, new.entries),"
+    f" entered AS (INSERT INTO entries SELECT {bulk.values(ENTRIES, 'entry')}"
+    f" FROM moved, {bulk.recordset(ENTRIES, 'entry', source='moved.entries')})"
+    " SELECT number FROM moved"
+)
+_MOVE_EACH = f"{bulk.update_each(WALLETS)} AND hash = ?{len(Wallet._fields) + 1}"

@@ -24,8 +24,9 @@ from bridge.api import (
     tenants,
     webhooks,
 )
-from bridge.api.auth import Authenticate
-from bridge.api.middleware import LimitBody, Observe
+from bridge.api.auth import Authenticate, KeyRing
+from bridge.api.express import Express
+from bridge.api.middleware import Explain, LimitBody, Observe
 from bridge.api.problems import Problem, documented
 from bridge.api.services import Desk, Services
 from bridge.domain.errors import BridgeError
@@ -57,9 +58,15 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
-def internal_app(services: Services) -> FastAPI:
+def internal_app(services: Services) -> ASGIApp:
     """Return the API of the SaaS core and of admins; it belongs on an address nobody else sees."""
     desk = Desk(services)
+    ring = KeyRing(desk)
+    framework = LimitBody(Authenticate(_framework(desk), ring))
+    return Observe(Explain(Express(framework, desk, ring)))
+
+
+def _framework(desk: Desk) -> ASGIApp:
     app = _Api(
         title="bridge",
         version=__version__,
@@ -69,11 +76,8 @@ def internal_app(services: Services) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         exception_handlers=_HANDLERS,
-        middleware=[
-            Middleware(Observe),
-            Middleware(LimitBody),
-            Middleware(Authenticate, desk=desk),
-        ],
+        # Or FastAPI would answer before we do, in its own words.
+        middleware=[Middleware(Explain)],
     )
     app.state.desk = desk
     for part in (tenants, payments, debits, holds, adjustments, orders, reconciliations):
@@ -92,9 +96,9 @@ def webhook_app(services: Services) -> ASGIApp:
             Route(f"{path}/", webhooks.receive, methods=["POST"]),
             Route("/livez", webhooks.livez),
         ],
-        middleware=[Middleware(Observe), Middleware(LimitBody)],
+        middleware=[Middleware(Explain), Middleware(LimitBody)],
         exception_handlers=_HANDLERS,
     )
     app.router.redirect_slashes = False
     app.state.desk = Desk(services)
-    return app
+    return Observe(app)

@@ -119,7 +119,7 @@ class TenantAsk(Ask):
     """A tenant's name and metadata; what is left out becomes empty."""
 
     name: Name = ""
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class DebitAsk(Ask):
@@ -131,7 +131,7 @@ class DebitAsk(Ask):
     purpose: Purpose
     reference: Reference = Field(default="", description="Yours, e.g. an invoice number.")
     description: Description = Field(default="", description="For the tenant to read.")
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class KeyedDebitAsk(DebitAsk):
@@ -161,7 +161,7 @@ class HoldAsk(Ask):
     currency: Currency
     reference: Reference = ""
     description: Description = ""
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
     expires_in_s: int = Field(
         HOLD_EXPIRES_IN_S, gt=0, le=HOLD_EXPIRES_IN_MAX_S, description="Seconds from now."
     )

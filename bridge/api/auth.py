@@ -32,14 +32,17 @@ class KeyRing:
 
     async def find(self, token: str) -> ApiKey | None:
         """Return the key of a token, None where there is none or it was revoked."""
-        now = self._desk.services.clock()
+        return self.remembered(token) or await self._ask(token)
+
+    def remembered(self, token: str) -> ApiKey | None:
+        """Return the key of a token that was found lately."""
         key, since = self._found.get(token, (None, 0))
         # Between bounds, since a clock that was set back must not make a key eternal.
-        if key is not None and 0 <= now - since < KEY_CACHED_S * SECOND:
-            return key
-        return await self._ask(token, now)
+        fresh = 0 <= self._desk.services.clock() - since < KEY_CACHED_S * SECOND
+        return key if fresh else None
 
-    async def _ask(self, token: str, now: Instant) -> ApiKey | None:
+    async def _ask(self, token: str) -> ApiKey | None:
+        now = self._desk.services.clock()
         self._found.pop(token, None)
         key = await self._desk.read(keys.find, token) if len(token) <= TOKEN_LENGTH_MAX else None
         if key is not None:
@@ -52,14 +55,14 @@ class KeyRing:
 class Authenticate:
     """Lets requests to /v1/ through with a valid key only, before their bodies are read."""
 
-    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
         self._app = app
-        self._ring = KeyRing(desk)
+        self._ring = ring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, its key in `request.state.key`."""
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            scope.setdefault("state", {})["key"] = await self._key(Headers(scope=scope))
+            scope["state"]["key"] = await self._key(Headers(scope=scope))
         await self._app(scope, receive, send)
 
     async def _key(self, headers: Headers) -> ApiKey:

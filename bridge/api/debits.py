@@ -1,18 +1,18 @@
 """Debits: one, many, and back."""
 
-from typing import Literal
+from typing import Any
 
 from fastapi import APIRouter
 
 from bridge.api import ids, moves, problems
-from bridge.api.answers import BatchOutcome, BatchOutcomes, Entry
+from bridge.api.answers import BatchOutcome, BatchOutcomes, Entry, shown
 from bridge.api.asks import DebitAsk, DebitBatchAsk, RefundAsk
 from bridge.api.auth import DebitCaller
 from bridge.api.moves import Debiting, Move
-from bridge.api.problems import Problem, documented
+from bridge.api.problems import documented
 from bridge.api.services import DeskHere
 from bridge.api.strict import StrictRoute
-from bridge.domain.entry import POSTED, Draft, Kind, Outcome, canonical_metadata, request_digest
+from bridge.domain.entry import Draft, Kind, Outcome, canonical_metadata, request_digest
 
 CONTRA = "plans"
 """The other side of every debit: what the SaaS core sells."""
@@ -28,7 +28,7 @@ async def create_debit(ask: DebitAsk, move: Debiting) -> Entry:
     one leaves no trace: the same key may succeed after a deposit.
     """
     ids.checked_tenant(move.desk.services, ask.tenant_id)
-    return Entry.of(await move.post(_draft(ask, move.caller, move.key)))
+    return Entry.of(await move.post(draft(ask, move.caller, move.key)))
 
 
 @router.post("/v1/debits/batch", responses=documented(400, 413, 415, 422))
@@ -39,9 +39,9 @@ async def create_debits(ask: DebitBatchAsk, caller: DebitCaller, desk: DeskHere)
     """
     for n, debit in enumerate(ask.debits):
         ids.checked_tenant(desk.services, debit.tenant_id, f"debits[{n}].tenant_id")
-    drafts = [_draft(debit, caller, debit.idempotency_key) for debit in ask.debits]
-    outcomes = await desk.post(drafts)
-    return BatchOutcomes(data=list(map(_outcome, drafts, outcomes)))
+    drafts = [draft(debit, caller, debit.idempotency_key) for debit in ask.debits]
+    data = map(became, drafts, await desk.post(drafts))
+    return BatchOutcomes(data=[BatchOutcome(**outcome) for outcome in data])
 
 
 @router.post("/v1/debits/{entry_id}/refunds", status_code=201, responses=moves.documented(404))
@@ -50,7 +50,8 @@ async def refund_debit(entry_id: str, ask: RefundAsk, move: Debiting) -> Entry:
     return Entry.of(await move.post(_refund(entry_id, ask, move)))
 
 
-def _draft(ask: DebitAsk, caller: str, key: str) -> Draft:
+def draft(ask: DebitAsk, caller: str, key: str) -> Draft:
+    """Return the draft that a debit asks for."""
     metadata = canonical_metadata(ask.metadata)
     return Draft(
         kind=Kind.DEBIT,
@@ -94,9 +95,9 @@ def _refund(entry_id: str, ask: RefundAsk, move: Move) -> Draft:
     )
 
 
-def _outcome(draft: Draft, outcome: Outcome) -> BatchOutcome:
+def became(draft: Draft, outcome: Outcome) -> dict[str, Any]:
+    """Return the members of a `BatchOutcome`."""
     if outcome.entry is None:
-        problem = Problem(**problems.shape(moves.declined(draft, outcome)))
-        return BatchOutcome(status="declined", problem=problem)
-    status: Literal["posted", "replayed"] = "posted" if outcome.status == POSTED else "replayed"
-    return BatchOutcome(status=status, entry=Entry.of(outcome.entry))
+        problem = problems.shape(moves.declined(draft, outcome))
+        return {"status": outcome.status, "entry": None, "problem": problem}
+    return {"status": outcome.status, "entry": shown(outcome.entry), "problem": None}

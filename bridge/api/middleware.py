@@ -1,12 +1,17 @@
-"""What happens to every request, as plain ASGI: a name, a limit, an answer, a log line."""
+"""What happens to every request, as plain ASGI: a name, an answer, a limit, a log line."""
 
 import asyncio
+import itertools
+import logging
 import re
 import secrets
 import time
+from functools import cache
+from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,7 +28,10 @@ BODY_WAIT_MAX_S = 30
 CLIENT_GONE = 499
 """What the log and the metrics call a request whose caller went away; nobody is answered."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+# A name of this process and a number: asking the kernel for chance each time takes longer.
+_PROCESS = secrets.token_hex(6)
+_numbers = itertools.count(1)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 log = structlog.get_logger()
 
@@ -45,7 +53,7 @@ class BodyTooSlowError(ProblemError):
 
 
 class Observe:
-    """Names a request by X-Request-Id, answers what went wrong within, and tells of it once."""
+    """Names a request by X-Request-Id, and tells of it once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,27 +64,48 @@ class Observe:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
+        # The server gives each request a context of its own, so nothing need be taken back.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        scope.setdefault("state", {})
         started = time.perf_counter()
-        status = 0
+        status = CLIENT_GONE
 
         async def reply(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, reply)
-            except ClientDisconnect:
-                log.info("caller went away")
-            except Exception as error:
-                if status:
-                    raise
-                await problems.answer(error)(scope, receive, reply)
-            finally:
-                _tell(scope, status or CLIENT_GONE, time.perf_counter() - started)
+        try:
+            await self._app(scope, receive, reply)
+        finally:
+            _tell(scope, status, time.perf_counter() - started)
+
+
+class Explain:
+    """Answers what goes wrong within, unless an answer has begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        begun = False
+
+        async def reply(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, reply)
+        except ClientDisconnect:
+            log.info("caller went away")
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await problems.answer(error)(scope, receive, reply)
 
 
 class LimitBody:
@@ -97,7 +126,8 @@ class LimitBody:
             nonlocal size, more
             if refused:
                 raise BodyTooLargeError
-            message = await (_before(deadline, receive) if more else receive())
+            wait_s = deadline - asyncio.get_running_loop().time()
+            message = await (before(wait_s, receive) if more else receive())
             more = more and message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > BODY_SIZE_MAX:
@@ -107,9 +137,10 @@ class LimitBody:
         await self._app(scope, limited, send)
 
 
-async def _before(deadline: float, receive: Receive) -> Message:
+async def before(wait_s: float, receive: Receive) -> Message:
+    """Receive a message; BodyTooSlowError unless it comes within so many seconds."""
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout(wait_s):
             return await receive()
     except TimeoutError:
         raise BodyTooSlowError from None
@@ -121,20 +152,36 @@ def _declared(scope: Scope) -> int:
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    for name, given in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given):
+            return str(given, "ascii")
+    return f"{_PROCESS}{next(_numbers):08x}"
 
 
 def _tell(scope: Scope, status: int, seconds: float) -> None:
-    """Count and log a request; the query is left out, since secrets end up in queries."""
+    """Count and log a request; the query is left out, since secrets end up in queries.
+
+    What went well is logged for debugging only: the ledger tells of it, and a line takes as long as
+    a debit.
+    """
     route = getattr(scope.get("route"), "path", "none")
-    metrics.requests_total.labels(route, status).inc()
-    metrics.request_seconds.labels(route).observe(seconds)
-    log.info(
+    requests, durations = _meters(route, status)
+    requests.inc()
+    durations.observe(seconds)
+    good = status < HTTPStatus.BAD_REQUEST
+    if good and not logging.getLogger().isEnabledFor(logging.DEBUG):
+        return
+    tell = log.debug if good else log.info
+    tell(
         "request",
         method=scope["method"],
         path=scope["path"],
         status=status,
         ms=round(seconds * 1000, 1),
-        caller=getattr(scope.get("state", {}).get("key"), "name", None),
+        caller=getattr(scope["state"].get("key"), "name", None),
     )
+
+
+@cache
+def _meters(route: str, status: int) -> tuple[Counter, Histogram]:
+    return metrics.requests_total.labels(route, status), metrics.request_seconds.labels(route)

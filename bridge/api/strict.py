@@ -15,7 +15,7 @@ from bridge.api.problems import ProblemError, invalid
 def loads(raw: bytes) -> Any:
     """Parse UTF-8 JSON; ProblemError 400 where it is not, or where an object has a name twice."""
     try:
-        return json.loads(raw.decode(), object_pairs_hook=_object)
+        return _decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise ProblemError(400, "invalid_json", f"the body is not JSON: {error}") from None
 
@@ -25,6 +25,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("an object has the same name twice")
     return found
+
+
+# Made once: json.loads would make a decoder each time.
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 class StrictRoute(APIRoute):

@@ -6,6 +6,7 @@ An instant has no zone to lose, sorts as it happened and is stored as BIGINT on 
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Instant = int
 Clock = Callable[[], Instant]
@@ -37,6 +38,7 @@ def to_datetime(instant: Instant) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
 
 
+@lru_cache  # what is posted together is shown together
 def isoformat(instant: Instant) -> str:
     """Return the instant as RFC 3339 in UTC, e.g. 2026-11-22T15:39:29.000000Z."""
     return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

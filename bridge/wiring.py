@@ -29,7 +29,7 @@ class Wiring:
     def __init__(self, config: Config, *, holder: str = "", clock: Clock = utc_now) -> None:
         self.config = config
         self.clock = clock
-        self.database = Database(config.database_url)
+        self.database = Database(config.database_url, pooler=config.database.pooler)
         self.batcher = Batcher(self.database, clock)
         leases = Leases(self.database, clock, holder or _this_process())
         self.context = Context(self.database, leases, clock)

@@ -16,7 +16,7 @@ from bridge.api import debits, moves, strict
 from bridge.api.answers import shown
 from bridge.api.asks import DebitAsk, DebitBatchAsk
 from bridge.api.auth import KeyRing
-from bridge.api.middleware import BODY_WAIT_MAX_S, before
+from bridge.api.middleware import Patience
 from bridge.api.problems import ProblemError, invalid
 from bridge.api.services import Desk
 from bridge.domain.entry import REPLAYED, Draft, Outcome
@@ -37,6 +37,7 @@ class Express:
         self._app = app
         self._desk = desk
         self._ring = ring
+        self._patience = Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; ProblemError where a single debit is declined."""
@@ -45,7 +46,7 @@ class Express:
         if lane is None or caller is None:
             await self._app(scope, receive, send)
             return
-        message = await before(BODY_WAIT_MAX_S, receive)
+        message = await self._patience.receive(receive)
         drafts = self._drafts(lane, caller, scope, message)
         if drafts is None:
             await self._app(scope, _again(message, receive), send)

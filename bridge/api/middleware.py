@@ -8,6 +8,7 @@ import secrets
 import time
 from functools import cache
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -126,8 +127,7 @@ class LimitBody:
             nonlocal size, more
             if refused:
                 raise BodyTooLargeError
-            wait_s = deadline - asyncio.get_running_loop().time()
-            message = await (before(wait_s, receive) if more else receive())
+            message = await (_before(deadline, receive) if more else receive())
             more = more and message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > BODY_SIZE_MAX:
@@ -137,13 +137,54 @@ class LimitBody:
         await self._app(scope, limited, send)
 
 
-async def before(wait_s: float, receive: Receive) -> Message:
-    """Receive a message; BodyTooSlowError unless it comes within so many seconds."""
+async def _before(deadline: float, receive: Receive) -> Message:
     try:
-        async with asyncio.timeout(wait_s):
+        async with asyncio.timeout_at(deadline):
             return await receive()
     except TimeoutError:
         raise BodyTooSlowError from None
+
+
+class Patience:
+    """Receives messages that are nearly always there, and ends the waits for those that are not.
+
+    It looks at all waits now and then: a timer for each would take longer than reading the message.
+    """
+
+    def __init__(self, wait_max_s: float = BODY_WAIT_MAX_S, look_interval_s: float = 1) -> None:
+        self._wait_max_s = wait_max_s
+        self._look_interval_s = look_interval_s
+        self._deadlines: dict[asyncio.Task[Any], float] = {}
+        self._ended: set[asyncio.Task[Any]] = set()
+        self._looking = False
+
+    async def receive(self, receive: Receive) -> Message:
+        """Receive a message; BodyTooSlowError where it takes longer than `wait_max_s`."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is None:  # only a task can be made to stop waiting
+            return await receive()
+        self._deadlines[task] = loop.time() + self._wait_max_s
+        if not self._looking:
+            self._looking = True
+            loop.call_later(self._look_interval_s, self._look, loop)
+        try:
+            return await receive()
+        except asyncio.CancelledError:
+            if task in self._ended and not task.uncancel():
+                raise BodyTooSlowError from None
+            raise
+        finally:
+            del self._deadlines[task]
+            self._ended.discard(task)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for task in [task for task, deadline in self._deadlines.items() if deadline <= now]:
+            self._ended.add(task)
+            task.cancel()
+        self._looking = bool(self._deadlines)
+        if self._looking:
+            loop.call_later(self._look_interval_s, self._look, loop)
 
 
 def _declared(scope: Scope) -> int:

@@ -51,6 +51,7 @@ class Database(Section):
         repr=False, examples=["sqlite:///bridge.db"]
     )
     migrate_on_start: bool = True
+    pooler: bool = False
 
 
 class Api(Section):

@@ -20,7 +20,7 @@ from bridge.config import Config, Listen
 from bridge.daemon import listeners
 from bridge.daemon.tasks import Tasks
 from bridge.domain.errors import UnavailableError
-from bridge.store import migrations
+from bridge.store import checkpoints, migrations
 from bridge.wiring import Wiring
 
 log = structlog.get_logger()
@@ -53,6 +53,7 @@ def run(config: Config, *, migrate: bool) -> None:
         if migrate:
             migrations.migrate(wiring.database)
         wiring.require_schema()
+        stack.enter_context(checkpoints.kept_up(wiring.database))
         api = stack.enter_context(_bound(config.api.listen))
         webhooks = stack.enter_context(_bound(config.webhooks.listen))
         daemon = _Daemon(wiring)

@@ -1,6 +1,7 @@
 """Engines and their database transactions: the only place that commits."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,17 +26,21 @@ class Database:
     """An SQLite file or a PostgreSQL database, behind two doors: `read` and `write`.
 
     The URL is an SQLAlchemy one: `sqlite:///path/to/file.db` or `postgresql://user@host/name`.
+    `pooler` tells that between us and PostgreSQL stands one that gives each database transaction
+    any connection. `written` is set after each write.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pooler: bool = False) -> None:
         self.url = _checked(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.written = threading.Event()
+        self._pooler = pooler
         self._standing: Connection | None = None
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
             self._reader = _sqlite_engine(self.url, begin="BEGIN", connections_max=READERS_MAX)
         else:
-            self._writer = _postgresql_engine(self.url)
+            self._writer = _postgresql_engine(self.url, pooler=pooler)
             # Several statements of one reader must see one state, as they do on SQLite.
             self._reader = self._writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -50,6 +55,7 @@ class Database:
         """
         with _advice(), self._writer.begin() as tx:
             yield tx
+        self.written.set()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,6 +70,10 @@ class Database:
         It is kept from one use to the next, since to check it each time would be a trip of its own.
         Raises what `write` does.
         """
+        if self._pooler:  # what our sessions need can only be set within a database transaction
+            with self.write() as tx:
+                yield tx
+            return
         with _advice():
             if self._standing is None:
                 at_once = self._writer.execution_options(isolation_level="AUTOCOMMIT")
@@ -74,6 +84,12 @@ class Database:
                 self._standing.close()
                 self._standing = None
                 raise
+
+    def checkpoint(self) -> None:
+        """Copy what SQLite's log holds into the database file, as far as nobody reads the old."""
+        # Past SQLAlchemy, which would begin a database transaction first.
+        with _advice(), contextlib.closing(self._reader.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def ping(self) -> None:
         """Raise UnavailableError unless the database answers."""
@@ -120,6 +136,8 @@ def _sqlite_engine(url: URL, *, begin: str, connections_max: int) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
+            # Commits checkpoint only where `checkpoints` cannot keep up: 64 MiB in pages of 4 KiB.
+            "wal_autocheckpoint=16384",
             "foreign_keys=ON",
             "trusted_schema=OFF",
         ):
@@ -138,11 +156,21 @@ def _sqlite_engine(url: URL, *, begin: str, connections_max: int) -> Engine:
 # they grow. Nested loops also keep the order, which is that in which wallets are locked. And where
 # a whole table must be read, versions before 18 take the switched-off scan for one that is worth
 # compiling.
-_PLANNING = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "lock_timeout": f"{LOCK_WAIT_S}s",
+    "timezone": "UTC",
+}
 
 
-def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
+def _postgresql_engine(url: URL, *, pooler: bool) -> Engine:
+    options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    # A pooler takes neither settings at the start nor statements that only one connection knows.
+    session = {"prepare_threshold": None} if pooler else {"options": options}
+    engine = create_engine(
         url,
         # The ledger reads after it has locked, and must see what was committed while it waited.
         isolation_level="READ COMMITTED",
@@ -157,9 +185,17 @@ def _postgresql_engine(url: URL) -> Engine:
             "keepalives_idle": SILENCE_MAX_S // 2,
             "keepalives_interval": SILENCE_MAX_S // 6,
             "keepalives_count": 3,
-            "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC {_PLANNING}",
+            **session,
         },
     )
+    if pooler:
+        event.listen(engine, "begin", _set_up)
+    return engine
+
+
+def _set_up(connection: Connection) -> None:
+    settings = (f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
+    connection.exec_driver_sql(f"SELECT {', '.join(settings)}")
 
 
 _DAMAGED = frozenset({"file is not a database", "database disk image is malformed"})

@@ -56,7 +56,8 @@ WORDS = (
         "transactions?",
         "entry, draft or outcome (of a database: say database transaction)",
         r"transaction(?:_| )ids?|(?:in|begin)_transaction\(\)"
-        r"|(?:database|one|single|same|own) transactions?",
+        # A pooler's own.
+        r"|(?:database|one|single|same|own) transactions?|transaction mode|pool_mode = transaction",
     ),
     Word("movements?", "entry"),
     Word("charge[sd]?|charging", "debit", "in charge of"),
@@ -81,8 +82,6 @@ WORDS = (
         r"|jobstores?|Job(?:Execution|Submission)?Event|CI jobs?",
     ),
     Word("watermarks?", "cursor"),
-    # SQLite's own.
-    Word("checkpoints?", "cursor", r"wal_checkpoint"),
     # Other programs' hooks; a WooCommerce webhook's own field; what json calls a parameter.
     Word("hooks?", "hint", r"(?:git|pre-commit|WordPress) hooks?|\"hooks\"|object_pairs_hook"),
     # Python's and Typer's own names; WordPress's error code.

@@ -38,7 +38,7 @@ class Storefront(NamedTuple):
 class Services(NamedTuple):
     """Everything the API needs from outside.
 
-    The batcher answers in the event loop: it was started with the loop's `call_soon_threadsafe`.
+    The batcher answers in the event loop: it was started in it.
     `reconcile` starts a run in the background and returns its id; it may raise a BridgeError.
     `nudge` tells that a hint arrived for a storefront and returns at once. `ready` says why
     requests cannot be served yet; an empty list means ready.

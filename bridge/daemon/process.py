@@ -101,7 +101,7 @@ class _Daemon:
             reconcile=self._tasks.reconcile, nudge=self._tasks.nudge, ready=self._ailments
         )
         async with AsyncExitStack() as stack:
-            self._wiring.batcher.start(asyncio.get_running_loop().call_soon_threadsafe)
+            self._wiring.batcher.start(asyncio.get_running_loop())
             stack.push_async_callback(asyncio.to_thread, self._wiring.batcher.stop)
             await asyncio.to_thread(self._tasks.start)
             stack.push_async_callback(self._end_tasks)

@@ -28,28 +28,34 @@ def among(
     With `lock` the rows are locked in that order, so that two writers never wait in a circle.
     """
     everything = tuple(column.name for column in table.columns)
-    return _select(tx, _statement(tx.dialect.name, table, tuple(columns), everything, lock), keys)
+    select = statement(tx.dialect.name, table, tuple(columns), everything, lock=lock)
+    return _select(tx, select, keys)
 
 
 def parts(
     tx: Connection, table: Table, columns: Sequence[str], keys: Keys, wanted: tuple[str, ...]
 ) -> Sequence[Row[Any]]:
     """Return the wanted columns of the rows whose columns equal one of the keys, in key order."""
-    statement = _statement(tx.dialect.name, table, tuple(columns), wanted, False)
-    return _select(tx, statement, keys)
+    return _select(tx, statement(tx.dialect.name, table, tuple(columns), wanted), keys)
 
 
-def _select(tx: Connection, statement: str, keys: Keys) -> Sequence[Row[Any]]:
+def _select(tx: Connection, select: str, keys: Keys) -> Sequence[Row[Any]]:
     asked = sorted(keys)
     if not asked:
         return []
-    return tx.exec_driver_sql(statement, (msgspec.json.encode(asked).decode(),)).all()
+    return tx.exec_driver_sql(select, (msgspec.json.encode(asked).decode(),)).all()
 
 
 @cache
-def _statement(
-    dialect: str, table: Table, columns: tuple[str, ...], wanted: tuple[str, ...], lock: bool
+def statement(
+    dialect: str,
+    table: Table,
+    columns: tuple[str, ...],
+    wanted: tuple[str, ...],
+    *,
+    lock: bool = False,
 ) -> str:
+    """Return the statement whose one parameter are the keys, as sorted JSON."""
     source, item = _SOURCE[dialect]
     keys = ", ".join(_key(table, name, item.format(n=n)) for n, name in enumerate(columns))
     matches = " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)

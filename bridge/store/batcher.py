@@ -1,12 +1,13 @@
 """Requests share database transactions: whatever waits is posted in one commit.
 
 There is no timer: a lone caller is served at once, and a crowd is batched by the time the last
-commit took. One batch is under way at a time, and passes through two threads: it is taken, decided
-and answered where the requests are served, and written in a thread that only waits for the
-database. Python runs one thread at a time, and two that both want to run cost it more than the work
-(docs/decisions/0016).
+commit took. One batch is under way at a time. It is taken, decided and answered in the event loop
+that serves the requests, and only waiting is done elsewhere: PostgreSQL is awaited, a thread waits
+for SQLite's commit. Python runs one thread at a time, and two that both want to run cost it more
+than the work (docs/decisions/0016).
 """
 
+import asyncio
 import queue
 import threading
 import time
@@ -52,12 +53,14 @@ class _Batch:
     """Calls that share a commit, and what becomes of them. `late` came by the usual way."""
 
     calls: Sequence[_Call]
-    plan: Plan
+    drafts: Sequence[Draft]
     now: Instant
+    plan: Plan = field(default_factory=Plan)
+    started: float = field(default_factory=time.perf_counter)
     moved: set[WalletId] = field(default_factory=set)
+    begun: bool = False
     late: list[Outcome] = field(default_factory=list)
     results: Sequence[Result] = ()
-    seconds: float = 0.0
 
 
 class Batcher:
@@ -73,15 +76,12 @@ class Batcher:
         self._busy = False
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher")
-        self._run_soon: Callable[[Callable[[], None]], object] = _at_once
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing: asyncio.Task[None] | None = None
 
-    def start(self, run_soon: Callable[[Callable[[], None]], object] | None = None) -> None:
-        """Begin to work.
-
-        `run_soon` calls a function in the thread where requests are served, and may be called from
-        any; without it the writing thread does everything.
-        """
-        self._run_soon = run_soon or _at_once
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin to work, in the event loop that serves the requests; without it, in the thread."""
+        self._loop = loop
         self._open = True
         self._thread.start()
 
@@ -134,14 +134,30 @@ class Batcher:
         self.hand_in(drafts, answer)
         return future
 
+    def _run_soon(self, function: Callable[[], None]) -> None:
+        if self._loop is None:
+            function()
+        else:
+            self._loop.call_soon_threadsafe(function)
+
     def _begin(self) -> None:
-        """Take what waits and decide what memory can; without calls, be idle."""
+        """Take what waits, decide what memory can, and begin to write; without calls, be idle."""
         calls = self._take()
-        if calls:
-            metrics.backlog.set(len(self._calls))
-            now = self._clock()
-            drafts = [draft for call in calls for draft in call.drafts]
-            self._batches.put(_Batch(calls, self._memory.plan(drafts, now), now))
+        if not calls:
+            return
+        metrics.backlog.set(len(self._calls))
+        batch = _Batch(calls, [draft for call in calls for draft in call.drafts], self._clock())
+        if self._loop is not None and self._database.answers_awaited:
+            self._writing = self._loop.create_task(self._write_awaited(batch))
+            return
+        if self._loop is not None and self._database.is_sqlite:
+            self._memory.recall(batch.drafts)
+            batch.plan = self._memory.plan(batch.drafts, batch.now)
+            batch.moved = self._memory.begin(batch.plan)
+            batch.begun = bool(batch.moved)
+        else:
+            batch.plan = self._memory.plan(batch.drafts, batch.now)
+        self._batches.put(batch)
 
     def _take(self) -> list[_Call]:
         with self._lock:
@@ -156,20 +172,40 @@ class Batcher:
                 self._batches.put(None)
         return calls
 
+    async def _write_awaited(self, batch: _Batch) -> None:
+        """Write without a thread, unless something is left for the usual way."""
+        await self._memory.recall_awaited(batch.drafts)
+        batch.plan = self._memory.plan(batch.drafts, batch.now)
+        batch.moved = await self._memory.write_awaited(batch.plan)
+        batch.begun = True
+        if all(batch.plan.outcomes_if(batch.moved)):
+            batch.results = self._results(batch)
+            self._finish(batch)
+        else:
+            self._batches.put(batch)
+
     def _work(self) -> None:
         while (batch := self._batches.get()) is not None:
-            started = time.perf_counter()
-            batch.moved = self._memory.write(batch.plan)
+            self._write(batch)
             batch.results = self._results(batch)
-            batch.seconds = time.perf_counter() - started
             self._run_soon(partial(self._finish, batch))
+        self._memory.close()
+
+    def _write(self, batch: _Batch) -> None:
+        if not batch.begun:
+            batch.moved = self._memory.write(batch.plan)
+        elif self._database.is_sqlite and not self._memory.commit():
+            batch.moved = set()
 
     def _finish(self, batch: _Batch) -> None:
         """Remember, answer, and go on."""
         self._memory.keep(batch.plan, batch.moved)
         self._memory.learn(batch.late)
         for call, result in zip(batch.calls, batch.results, strict=True):
-            call.answer(result)
+            try:
+                call.answer(result)
+            except Exception:
+                log.exception("nobody took the answer", drafts=len(call.drafts))
         _measure(batch)
         self._begin()
 
@@ -209,10 +245,6 @@ class Batcher:
         return outcomes
 
 
-def _at_once(function: Callable[[], None]) -> None:
-    function()
-
-
 def _whole(part: Sequence[Outcome | None], late: Result) -> Result:
     if isinstance(late, Exception):
         return late
@@ -221,8 +253,8 @@ def _whole(part: Sequence[Outcome | None], late: Result) -> Result:
 
 
 def _measure(batch: _Batch) -> None:
-    metrics.batch_size.observe(len(batch.plan.drafts))
-    metrics.batch_seconds.observe(batch.seconds)
+    metrics.batch_size.observe(len(batch.drafts))
+    metrics.batch_seconds.observe(time.perf_counter() - batch.started)
     outcomes = (
         outcome for result in batch.results if isinstance(result, list) for outcome in result
     )

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from psycopg import AsyncConnection
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -35,9 +36,12 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.written = threading.Event()
         self._pooler = pooler
-        self._standing: Connection | None = None
+        self._standing: AsyncConnection[tuple[Any, ...]] | None = None
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
+            self._impatient = _sqlite_engine(
+                self.url, begin="BEGIN IMMEDIATE", connections_max=1, wait_s=0
+            )
             self._reader = _sqlite_engine(self.url, begin="BEGIN", connections_max=READERS_MAX)
         else:
             self._writer = _postgresql_engine(self.url, pooler=pooler)
@@ -63,27 +67,35 @@ class Database:
         with _advice(), self._reader.begin() as tx:
             yield tx
 
-    @contextlib.contextmanager
-    def statement(self) -> Iterator[Connection]:
-        """A connection whose every statement commits by itself, for the batcher's thread alone.
+    @property
+    def answers_awaited(self) -> bool:
+        """Whether `awaited` is to be had: there is no such driver for SQLite, nor for poolers."""
+        return not self.is_sqlite and not self._pooler
 
-        It is kept from one use to the next, since to check it each time would be a trip of its own.
-        Raises what `write` does.
+    async def awaited(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
+        """Execute one statement, which commits by itself, on PostgreSQL; for one task at a time.
+
+        It has a connection of its own, kept from one use to the next, since to check it each time
+        would be a trip of its own. Raises psycopg.Error.
         """
-        if self._pooler:  # what our sessions need can only be set within a database transaction
-            with self.write() as tx:
-                yield tx
-            return
-        with _advice():
+        try:
             if self._standing is None:
-                at_once = self._writer.execution_options(isolation_level="AUTOCOMMIT")
-                self._standing = at_once.connect()
-            try:
-                yield self._standing
-            except BaseException:
-                self._standing.close()
-                self._standing = None
-                raise
+                _, address = self._writer.dialect.create_connect_args(self.url)
+                self._standing = await AsyncConnection.connect(
+                    **address, **_session(pooler=False), autocommit=True
+                )
+            return await (await self._standing.execute(statement, parameters)).fetchall()
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def standing(self) -> Connection:
+        """Return a connection to SQLite for one thread at a time to keep; close it in the end.
+
+        It begins to write, or raises UnavailableError, at once.
+        """
+        with _advice():
+            return self._impatient.connect()
 
     def checkpoint(self) -> None:
         """Copy what SQLite's log holds into the database file, as far as nobody reads the old."""
@@ -98,10 +110,16 @@ class Database:
 
     def close(self) -> None:
         """Give up all connections."""
-        if self._standing is not None:
-            self._standing.close()
+        self._hang_up()
+        if self.is_sqlite:
+            self._impatient.dispose()
         self._writer.dispose()
         self._reader.dispose()
+
+    def _hang_up(self) -> None:
+        if self._standing is not None:
+            self._standing.pgconn.finish()
+            self._standing = None
 
 
 def _checked(url: str) -> URL:
@@ -121,11 +139,13 @@ def _checked(url: str) -> URL:
     return parsed
 
 
-def _sqlite_engine(url: URL, *, begin: str, connections_max: int) -> Engine:
+def _sqlite_engine(
+    url: URL, *, begin: str, connections_max: int, wait_s: int = LOCK_WAIT_S
+) -> Engine:
     engine = create_engine(
         url,
         # autocommit at the driver: the database transactions begin where SQLAlchemy says, below
-        connect_args={"isolation_level": None, "timeout": LOCK_WAIT_S},
+        connect_args={"isolation_level": None, "timeout": wait_s},
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=LOCK_WAIT_S,
@@ -166,10 +186,22 @@ _SETTINGS = {
 }
 
 
-def _postgresql_engine(url: URL, *, pooler: bool) -> Engine:
+def _session(*, pooler: bool) -> dict[str, Any]:
+    """Return how a session with PostgreSQL is begun."""
     options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    # A pooler takes neither settings at the start nor statements that only one connection knows.
-    session = {"prepare_threshold": None} if pooler else {"options": options}
+    return {
+        "connect_timeout": LOCK_WAIT_S,
+        # What was sent and is not acknowledged, and what is awaited from a dead machine.
+        "tcp_user_timeout": SILENCE_MAX_S * 1000,
+        "keepalives_idle": SILENCE_MAX_S // 2,
+        "keepalives_interval": SILENCE_MAX_S // 6,
+        "keepalives_count": 3,
+        # A pooler takes neither settings nor statements that only one connection would know of.
+        **({"prepare_threshold": None} if pooler else {"options": options}),
+    }
+
+
+def _postgresql_engine(url: URL, *, pooler: bool) -> Engine:
     engine = create_engine(
         url,
         # The ledger reads after it has locked, and must see what was committed while it waited.
@@ -178,15 +210,7 @@ def _postgresql_engine(url: URL, *, pooler: bool) -> Engine:
         max_overflow=0,
         pool_timeout=LOCK_WAIT_S,
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": LOCK_WAIT_S,
-            # What was sent and is not acknowledged, and what is awaited from a dead machine.
-            "tcp_user_timeout": SILENCE_MAX_S * 1000,
-            "keepalives_idle": SILENCE_MAX_S // 2,
-            "keepalives_interval": SILENCE_MAX_S // 6,
-            "keepalives_count": 3,
-            **session,
-        },
+        connect_args=_session(pooler=pooler),
     )
     if pooler:
         event.listen(engine, "begin", _set_up)

@@ -8,9 +8,10 @@ and only if nobody wrote in between; and a key used before is refused by its uni
 does not fit goes the usual way, which locks and looks (docs/decisions/0015).
 """
 
-from collections.abc import Container, Iterable, Sequence
+import contextlib
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import compress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -20,7 +21,8 @@ from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, tables
-from bridge.store.database import Database
+from bridge.store.among import among, statement
+from bridge.store.database import Connection, Database
 
 log = structlog.get_logger()
 
@@ -38,9 +40,9 @@ class Plan(NamedTuple):
     between.
     """
 
-    drafts: Sequence[Draft]
-    outcomes: Sequence[Outcome | None]
-    moves: Sequence[tuple[Wallet, Wallet, list[Entry]]]
+    drafts: Sequence[Draft] = ()
+    outcomes: Sequence[Outcome | None] = ()
+    moves: Sequence[tuple[Wallet, Wallet, list[Entry]]] = ()
 
     def outcomes_if(self, moved: Container[WalletId]) -> list[Outcome | None]:
         """Return the outcomes of the wallets that were written, None for all other drafts."""
@@ -51,16 +53,99 @@ class Plan(NamedTuple):
 
 
 class Memory:
-    """The wallets as this process left them. `write` may run in another thread than the rest."""
+    """The wallets as this process left them.
+
+    `write` and `commit` may run in another thread than the rest.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._standing: Connection | None = None
         self._wallets: dict[WalletId, Wallet] = {}
 
+    async def recall_awaited(self, drafts: Iterable[Draft]) -> None:
+        """Look up the wallets of debits that are not remembered, so that they can be planned."""
+        if missing := self._missing(drafts):
+            with _failing_quietly():
+                keys = msgspec.json.encode(sorted(missing)).decode()
+                self._learn(await self._database.awaited(_RECALL, keys))
+
+    def recall(self, drafts: Iterable[Draft]) -> None:
+        """Do so on SQLite; `begin` goes on with, or gives up, what this may begin."""
+        if missing := self._missing(drafts):
+            with _failing_quietly():
+                self._learn(among(self._stand(), WALLETS, WalletId._fields, missing))
+
     def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
-        """Decide debits on remembered wallets; of a wallet's drafts all are decided, or none."""
+        """Decide debits on remembered wallets; of a tenant's drafts all are decided, or none.
+
+        A tenant's, since an idempotency key belongs to the first of its drafts, in any currency.
+        """
+        with _failing_quietly():
+            return self._decided(drafts, recorded_at)
+        return Plan(drafts, [None] * len(drafts))
+
+    def write(self, plan: Plan) -> set[WalletId]:
+        """Write what was planned, and return the wallets that were as remembered.
+
+        None are where it fails, also where the server went away in the very commit: the usual way
+        says why, and tells by the keys what was written.
+        """
+        if plan.moves:
+            with _failing_quietly(), self._database.write() as tx:
+                return self._moved(tx, plan)
+        return set()
+
+    async def write_awaited(self, plan: Plan) -> set[WalletId]:
+        """Write as `write` does, in one statement that commits by itself."""
+        if not plan.moves:
+            return set()
+        with _failing_quietly():
+            rows = await self._database.awaited(_MOVE, _json(plan))
+            return {plan.moves[number][0].id for (number,) in rows}
+        return set()
+
+    def begin(self, plan: Plan) -> set[WalletId]:
+        """Write as `write` does, but leave the commit to `commit`; nothing where SQLite is busy."""
+        if plan.moves:
+            with _failing_quietly():
+                return self._moved(self._stand(), plan)
+        if self._standing is not None:
+            self._standing.rollback()
+        return set()
+
+    def commit(self) -> bool:
+        """Commit what was begun, in any thread; False where that fails."""
+        with _failing_quietly():
+            if self._standing is not None:
+                self._standing.commit()
+                self._database.written.set()
+                return True
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Give up the connection."""
+        if self._standing is not None:
+            self._standing.close()
+            self._standing = None
+
+    def keep(self, plan: Plan, moved: Container[WalletId]) -> None:
+        """Remember what was written, and forget what was not as remembered."""
+        for before, after, _ in plan.moves:
+            if before.id in moved:
+                self._wallets[before.id] = after
+            else:
+                self._wallets.pop(before.id, None)
+
+    def learn(self, outcomes: Iterable[Outcome]) -> None:
+        """Remember the wallets as what was committed the usual way left them."""
+        posted = (o.entry.wallet for o in outcomes if o.status == POSTED and o.entry)
+        self._learn(posted)
+
+    def _decided(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
         ids = [draft.wallet_id for draft in drafts]
-        before = self._recall(ids, drafts)
+        before = self._known(ids, drafts)
         recalled = [wallet_id in before for wallet_id in ids]
         debits = list(compress(drafts, recalled))
         decided, after = decide(Books(before, {}, {}, {}), debits, recorded_at)
@@ -73,58 +158,50 @@ class Memory:
             [(before[i], after.wallets[i], entries[i]) for i in sorted(entries)],
         )
 
-    def write(self, plan: Plan) -> set[WalletId]:
-        """Write what was planned, and return the wallets that were as remembered.
+    def _missing(self, drafts: Iterable[Draft]) -> set[WalletId]:
+        return {
+            draft.wallet_id
+            for draft in drafts
+            if draft.kind is Kind.DEBIT and draft.wallet_id not in self._wallets
+        }
 
-        None are where it fails, also where the server went away in the very commit: the usual way
-        says why, and tells by the keys what was written.
-        """
-        if not plan.moves:
-            return set()
-        write = self._write_each if self._database.is_sqlite else self._write_at_once
-        try:
-            return write(plan)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the usual way will meet it again
-            log.debug("memory failed", error=str(error))
-            return set()
+    def _known(self, ids: Iterable[WalletId], drafts: Sequence[Draft]) -> dict[WalletId, Wallet]:
+        unsure = {
+            draft.tenant_id
+            for draft in drafts
+            if draft.kind is not Kind.DEBIT or draft.wallet_id not in self._wallets
+        }
+        return {i: self._wallets[i] for i in ids if i.tenant_id not in unsure}
 
-    def keep(self, plan: Plan, moved: Container[WalletId]) -> None:
-        """Remember what was written, and forget what was not as remembered."""
+    def _learn(self, wallets: Iterable[Iterable[Any]]) -> None:
         if len(self._wallets) >= WALLETS_MAX:
             self._wallets.clear()
-        for before, after, _ in plan.moves:
-            if before.id in moved:
-                self._wallets[before.id] = after
-            else:
-                self._wallets.pop(before.id, None)
+        for wallet in map(Wallet._make, wallets):
+            self._wallets[wallet.id] = wallet
 
-    def learn(self, outcomes: Iterable[Outcome]) -> None:
-        """Remember the wallets as what was committed the usual way left them."""
-        for outcome in outcomes:
-            if outcome.status == POSTED and outcome.entry:
-                wallet = outcome.entry.wallet
-                self._wallets[wallet.id] = wallet
+    def _stand(self) -> Connection:
+        if self._standing is None:
+            self._standing = self._database.standing()
+        return self._standing
 
-    def _recall(self, ids: Iterable[WalletId], drafts: Sequence[Draft]) -> dict[WalletId, Wallet]:
-        found = {i: self._wallets[i] for i in ids if i in self._wallets}
-        for draft in drafts:
-            if draft.kind is not Kind.DEBIT:
-                found.pop(draft.wallet_id, None)
-        return found
-
-    def _write_at_once(self, plan: Plan) -> set[WalletId]:
-        with self._database.statement() as connection:
-            written = connection.exec_driver_sql(_MOVE, (_json(plan),)).scalars()
-            return {plan.moves[number][0].id for number in written}
-
-    def _write_each(self, plan: Plan) -> set[WalletId]:
-        """Write all moves, or none: on SQLite hardly anybody else writes."""
+    def _moved(self, tx: Connection, plan: Plan) -> set[WalletId]:
+        if not self._database.is_sqlite:
+            numbers = tx.exec_driver_sql(_MOVE, (_json(plan),)).scalars()
+            return {plan.moves[number][0].id for number in numbers}
+        # All moves or none: on SQLite hardly anybody else writes.
         wallets = [(*after, before.hash) for before, after, _ in plan.moves]
-        with self._database.write() as tx:
-            if tx.exec_driver_sql(_MOVE_EACH, wallets).rowcount < len(wallets):
-                raise _ForgottenError
-            bulk.insert(tx, ENTRIES, [entry for *_, entries in plan.moves for entry in entries])
+        if tx.exec_driver_sql(_MOVE_EACH, wallets).rowcount < len(wallets):
+            raise _ForgottenError
+        bulk.insert(tx, ENTRIES, [entry for *_, entries in plan.moves for entry in entries])
         return {before.id for before, *_ in plan.moves}
+
+
+@contextlib.contextmanager
+def _failing_quietly() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, the usual way will meet it again
+        log.debug("memory failed", error=str(error))
 
 
 class _ForgottenError(Exception):
@@ -132,15 +209,15 @@ class _ForgottenError(Exception):
 
 
 def _entries(ids: Iterable[WalletId], decided: Iterable[Outcome]) -> dict[WalletId, list[Entry]]:
-    """Return the new entries of the wallets that have no other outcome."""
+    """Return the new entries of the tenants that have no other outcome."""
     found: dict[WalletId, list[Entry]] = {}
     others = set()
     for wallet_id, outcome in zip(ids, decided, strict=True):
         if outcome.entry is not None and outcome.status == POSTED:
             found.setdefault(wallet_id, []).append(outcome.entry)
         else:
-            others.add(wallet_id)
-    return {wallet_id: entries for wallet_id, entries in found.items() if wallet_id not in others}
+            others.add(wallet_id.tenant_id)
+    return {i: entries for i, entries in found.items() if i.tenant_id not in others}
 
 
 def _json(plan: Plan) -> str:
@@ -167,4 +244,5 @@ _MOVE = (
     f" FROM moved, {bulk.recordset(ENTRIES, 'entry', source='moved.entries')})"
     " SELECT number FROM moved"
 )
+_RECALL = statement("postgresql", WALLETS, WalletId._fields, Wallet._fields)
 _MOVE_EACH = f"{bulk.update_each(WALLETS)} AND hash = ?{len(Wallet._fields) + 1}"

@@ -162,7 +162,7 @@ def served(database: Database, clock: FakeClock) -> Iterator[Api]:
     """Serve the API on a database until the block ends."""
     with asyncio.Runner() as runner:
         api = Api(database, clock, runner)
-        api.batcher.start(runner.get_loop().call_soon_threadsafe)
+        api.batcher.start(runner.get_loop())
         try:
             yield api
         finally:

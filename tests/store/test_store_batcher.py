@@ -1,21 +1,24 @@
 """Requests share commits, and nothing else: not their failures, not their order."""
 
+import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import psycopg
 import pytest
 
 from bridge import metrics
-from bridge.domain.clock import Clock
+from bridge.domain.clock import Clock, Instant
 from bridge.domain.entry import Draft, Outcome
-from bridge.domain.errors import BacklogFullError, UnavailableError
+from bridge.domain.errors import BacklogFullError, StoppingError, UnavailableError
 from bridge.store import batcher as batching
 from bridge.store import database as databases
-from bridge.store.batcher import Batcher
+from bridge.store import ledger
+from bridge.store.batcher import Batcher, Result
 from bridge.store.database import Connection, Database
 from tests.store.drafting import (
     NOON,
@@ -33,6 +36,8 @@ from tests.store.drafting import (
 WAIT_S = 30
 """How long a test waits for what must come."""
 
+T = TypeVar("T")
+
 UNREADABLE = "\ud800"
 """Half a surrogate pair: text that no database can store."""
 
@@ -46,23 +51,16 @@ class Gate(Database):
         self.open.set()
         self.reached = threading.Event()
         self.commits = 0
+        self.writers: set[str] = set()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._counted(), super().write() as tx:
-            yield tx
-
-    @contextlib.contextmanager
-    def statement(self) -> Iterator[Connection]:
-        with self._counted(), super().statement() as tx:
-            yield tx
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
         self.reached.set()
         assert self.open.wait(WAIT_S)
-        yield
+        with super().write() as tx:
+            yield tx
         self.commits += 1
+        self.writers.add(threading.current_thread().name)
 
 
 @pytest.fixture
@@ -70,6 +68,7 @@ def gate(database_url: str) -> Iterator[Gate]:
     gate = Gate(database_url)
     posted(gate, adjustment(1000))
     gate.commits = 0
+    gate.writers.clear()
     yield gate
     gate.close()
 
@@ -254,3 +253,163 @@ def test_what_was_declined_can_be_asked_again(gate: Gate, batcher: Batcher) -> N
     assert answers([batcher.submit([renewal])]) == ["insufficient_balance"]
     post(gate, adjustment(500), now=NOON)
     assert answers([batcher.submit([renewal])]) == ["posted"]
+
+
+def serve(gate: Gate, clock: Clock, work: Callable[[Batcher], Awaitable[T]]) -> T:
+    """Run a batcher in an event loop, as the daemon does."""
+
+    async def serving() -> T:
+        batcher = Batcher(gate, clock)
+        batcher.start(asyncio.get_running_loop())
+        try:
+            return await work(batcher)
+        finally:
+            await asyncio.to_thread(batcher.stop)
+
+    return asyncio.run(serving())
+
+
+async def results(batcher: Batcher, *calls: Sequence[Draft]) -> list[Result]:
+    """Hand calls in at one moment of the event loop, and wait for what becomes of them."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[Result]] = [loop.create_future() for _ in calls]
+    for call, future in zip(calls, waiting, strict=True):
+        batcher.hand_in(call, future.set_result)
+    return await asyncio.wait_for(asyncio.gather(*waiting), WAIT_S)
+
+
+def words(found: Sequence[Result]) -> list[str]:
+    return [type(one).__name__ if isinstance(one, Exception) else summary(one)[0] for one in found]
+
+
+def batches() -> float:
+    return metrics.registry.get_sample_value("bridge_batch_size_count") or 0
+
+
+def test_nothing_but_waiting_for_the_database_leaves_the_thread_of_the_event_loop(
+    gate: Gate,
+) -> None:
+    seen = set[int]()
+
+    def clock() -> Instant:
+        seen.add(threading.get_ident())
+        return NOON
+
+    async def work(batcher: Batcher) -> None:
+        loop = asyncio.get_running_loop()
+        for call in ([debit(1)], [debit(2)], [hold(3), debit(4)], [debit(5000)]):
+            answered = loop.create_future()
+
+            def answer(result: Result, answered: asyncio.Future[Result] = answered) -> None:
+                seen.add(threading.get_ident())
+                answered.set_result(result)
+
+            await asyncio.to_thread(batcher.hand_in, call, answer)
+            assert len(words([await asyncio.wait_for(answered, WAIT_S)])) == 1
+
+    serve(gate, clock, work)
+    assert seen == {threading.get_ident()}
+    assert gate.writers == {"batcher"}, "whoever locks and looks waits elsewhere"
+
+
+def test_what_is_handed_in_at_one_moment_of_the_event_loop_is_one_batch(
+    gate: Gate, clock: Clock
+) -> None:
+    async def work(batcher: Batcher) -> None:
+        for _ in range(3):
+            before = batches()
+            assert (
+                words(await results(batcher, *([debit(1)] for _ in range(40)))) == ["posted"] * 40
+            )
+            assert batches() == before + 1
+
+    serve(gate, clock, work)
+    assert balance(gate) == 1000 - 120
+    assert problems(gate) == []
+
+
+def test_stop_drains_while_the_event_loop_goes_on(gate: Gate, clock: Clock) -> None:
+    async def work(batcher: Batcher) -> None:
+        answered = list[Result]()
+        for _ in range(700):
+            batcher.hand_in([debit(1)], answered.append)
+        await asyncio.wait_for(asyncio.to_thread(batcher.stop), WAIT_S)
+        assert words(answered) == ["posted"] * 700, "all were answered before it returned"
+        assert not batcher.alive
+        with pytest.raises(StoppingError):
+            batcher.hand_in([debit(1)], answered.append)
+
+    serve(gate, clock, work)
+    assert balance(gate) == 300
+    assert problems(gate) == []
+
+
+def test_an_answer_that_fails_does_not_keep_the_others_from_theirs(
+    gate: Gate, clock: Clock
+) -> None:
+    def fail(_result: Result) -> None:
+        raise ZeroDivisionError
+
+    async def work(batcher: Batcher) -> None:
+        for _ in range(2):
+            batcher.hand_in([debit(1)], fail)
+            assert words(await results(batcher, [debit(1)], [debit(1)])) == ["posted"] * 2
+
+    serve(gate, clock, work)
+    assert balance(gate) == 1000 - 6
+
+
+def test_a_caller_that_went_away_while_waiting_is_debited_and_holds_nobody_up(
+    gate: Gate, batcher: Batcher
+) -> None:
+    taken = held_up(gate, batcher)
+    gone = batcher.submit([debit(500, key="renewal-7")])
+    stays = batcher.submit([debit(2)])
+    assert gone.cancel()
+    gate.open.set()
+    assert answers([taken, stays]) == ["posted", "posted"]
+    assert answers([batcher.submit([debit(500, key="renewal-7")])]) == ["replayed"]
+    assert balance(gate) == 1000 - 503
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_call_that_makes_no_sense_does_not_spoil_its_neighbours(
+    gate: Gate, clock: Clock, remembered: bool
+) -> None:
+    async def work(batcher: Batcher) -> None:
+        if remembered:
+            await results(batcher, [debit(1)])
+        found = await results(batcher, [debit(1)], [debit(0)], [debit(2)])
+        assert words(found) == ["posted", "ValueError", "posted"]
+
+    serve(gate, clock, work)
+    assert [entry.amount for entry in entries(gate)[-2:]] == [-1, -2]
+    assert problems(gate) == []
+
+
+def test_a_call_without_drafts_has_no_outcomes(gate: Gate, clock: Clock) -> None:
+    async def work(batcher: Batcher) -> None:
+        assert await results(batcher, []) == [[]]
+        assert words(await results(batcher, [debit(1)])) == ["posted"]
+
+    serve(gate, clock, work)
+
+
+def test_while_a_writer_elsewhere_is_waited_for_the_event_loop_goes_on(
+    gate: Gate, clock: Clock
+) -> None:
+    """Here the event loop itself lets the other writer go."""
+
+    async def work(batcher: Batcher) -> None:
+        await results(batcher, [debit(1)])
+        stranger = Database(gate.url.render_as_string(hide_password=False))
+        with contextlib.closing(stranger), stranger.write() as tx:
+            ledger.post(tx, [debit(2)], NOON)
+            waiting = asyncio.create_task(results(batcher, [debit(4)]))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+        assert words(await waiting) == ["posted"]
+
+    serve(gate, clock, work)
+    assert balance(gate) == 1000 - 7
+    assert problems(gate) == []

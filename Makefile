@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lint types imports sizes words proofs lock clean
+.PHONY: help install demo test check format lint types imports sizes words proofs bench bench-quick lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP) ## make .venv with bridge and its tools
 
@@ -47,6 +47,12 @@ words: $(STAMP) ## one word per thing
 
 proofs: $(STAMP) ## the long proofs: sixty crashes under load (minutes)
 	@$(BIN)/python -m pytest -m long --timeout 1800 -o addopts= $(PYTEST_ARGS)
+
+bench: $(STAMP) ## measure bridge beside pgbench, a bare loop and a naive peer; writes docs/performance.md
+	@$(BIN)/python -m bench
+
+bench-quick: $(STAMP) ## a few minutes of it, printed only
+	@$(BIN)/python -m bench --quick
 
 lock: ## resolve the dependencies anew (needs uv) and write hashes only
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

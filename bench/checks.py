@@ -1,0 +1,81 @@
+"""The sum check: what the books hold against what was answered. No rate without it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from bench.load import AMOUNT, Sample
+
+Rows = Callable[[str], Sequence[Sequence[Any]]]
+"""Runs a query and returns its rows."""
+
+
+class SumCheckError(Exception):
+    """The books do not hold what was answered: the run says nothing about speed."""
+
+
+class Books(NamedTuple):
+    """What a ledger adds up to: debits and their sum in minor units, and what may never be."""
+
+    debits: int
+    debited: int
+    wallets_differing: int
+    wallets_negative: int
+    keys_twice: int
+
+
+# Tables called `entries` and `wallets`, as all contenders have; the money in a wallet before the
+# first debit is an entry, too.
+_DEBITS = "SELECT count(*), -coalesce(sum(amount), 0) FROM entries WHERE amount < 0"
+_DIFFERING = """
+SELECT count(*) FROM wallets LEFT JOIN
+  (SELECT tenant_id, sum(amount) AS total FROM entries GROUP BY tenant_id) AS sums
+  ON sums.tenant_id = wallets.tenant_id
+WHERE wallets.balance <> coalesce(sums.total, 0)
+"""
+_NEGATIVE = "SELECT count(*) FROM wallets WHERE balance < 0"
+_TWICE = """
+SELECT count(*) FROM
+  (SELECT 1 FROM entries WHERE amount < 0 GROUP BY {key} HAVING count(*) > 1) AS twice
+"""
+
+
+def read(rows: Rows, key: str) -> Books:
+    """Add up a ledger; `key` are the columns that make an idempotency key unique."""
+    [[count, debited]] = rows(_DEBITS)
+    [[differing]] = rows(_DIFFERING)
+    [[negative]] = rows(_NEGATIVE)
+    [[twice]] = rows(_TWICE.format(key=key))
+    return Books(count, int(debited), differing, negative, twice)
+
+
+def debits(rows: Rows) -> int:
+    """Count the debits of a ledger."""
+    [[count, _]] = rows(_DEBITS)
+    return int(count)
+
+
+def problems(before: Books, after: Books, sample: Sample) -> list[str]:
+    """Say what is wrong with the books after a run; nothing if all is well."""
+    posted = after.debits - before.debits
+    debited = after.debited - before.debited
+    found = []
+    if not sample.debits <= posted <= sample.debits + sample.in_flight_max:
+        found.append(
+            f"{sample.debits} debits were answered as posted (and up to {sample.in_flight_max} "
+            f"not answered), but {posted} entries were made"
+        )
+    if debited != posted * AMOUNT:
+        found.append(f"{posted} debits of {AMOUNT} add up to {debited}")
+    if after.wallets_differing:
+        found.append(f"{after.wallets_differing} balances are not the sum of their entries")
+    if after.wallets_negative:
+        found.append(f"{after.wallets_negative} balances are below zero")
+    if after.keys_twice:
+        found.append(f"{after.keys_twice} idempotency keys made more than one entry")
+    return found
+
+
+def require(what: str, before: Books, after: Books, sample: Sample) -> None:
+    """Raise SumCheckError where the books are wrong after a run."""
+    if found := problems(before, after, sample):
+        raise SumCheckError(f"{what}: {'; '.join(found)}")

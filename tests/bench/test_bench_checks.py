@@ -1,0 +1,102 @@
+"""The sum check finds every way in which a ledger can differ from what was answered."""
+
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench.checks import Books, SumCheckError, debits, problems, read, require
+from bench.homes import Files
+from bench.installation import TEMPLATE, prepare
+from bench.load import AMOUNT, FUNDS, TENANTS, Sample
+
+KEY = "tenant_id, idempotency_key"
+BEFORE = Books(
+    debits=10, debited=10 * AMOUNT, wallets_differing=0, wallets_negative=0, keys_twice=0
+)
+
+
+def after(count: int) -> Books:
+    """Books in order, with so many more debits."""
+    return BEFORE._replace(debits=10 + count, debited=(10 + count) * AMOUNT)
+
+
+def test_books_that_hold_what_was_answered_are_right() -> None:
+    assert problems(BEFORE, after(100), Sample(debits=100, seconds=1)) == []
+
+
+def test_debits_in_flight_at_the_end_may_be_in_the_books() -> None:
+    sample = Sample(debits=100, seconds=1, in_flight_max=32)
+    assert problems(BEFORE, after(132), sample) == []
+    assert problems(BEFORE, after(133), sample)
+
+
+def test_an_answered_debit_that_is_not_in_the_books_is_found() -> None:
+    [problem] = problems(BEFORE, after(99), Sample(debits=100, seconds=1, in_flight_max=32))
+    assert "100 debits were answered" in problem
+    assert "99 entries were made" in problem
+
+
+def test_a_debit_of_another_amount_is_found() -> None:
+    books = after(100)
+    [problem] = problems(BEFORE, books._replace(debited=books.debited + 1), Sample(100, 1))
+    assert "add up" in problem
+
+
+@pytest.mark.parametrize("field", ["wallets_differing", "wallets_negative", "keys_twice"])
+def test_what_may_never_be_is_found_whenever_it_came_about(field: str) -> None:
+    wrong = {field: 1}
+    assert problems(BEFORE._replace(**wrong), after(1)._replace(**wrong), Sample(1, 1))
+
+
+def test_wrong_books_end_the_bench() -> None:
+    with pytest.raises(SumCheckError, match="bridge, hot"):
+        require("bridge, hot", BEFORE, after(1), Sample(2, 1))
+
+
+@pytest.fixture
+def ledger() -> sqlite3.Connection:
+    """A ledger without any constraint: one tenant, funded, with one debit."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(f"""
+        CREATE TABLE wallets (tenant_id, balance);
+        CREATE TABLE entries (tenant_id, idempotency_key, amount);
+        INSERT INTO wallets VALUES ('acme', {100 - AMOUNT});
+        INSERT INTO entries VALUES ('acme', 'funds', 100), ('acme', 'one', {-AMOUNT});
+    """)
+    return connection
+
+
+def books(ledger: sqlite3.Connection) -> Books:
+    with closing(ledger):
+        return read(lambda query: ledger.execute(query).fetchall(), KEY)
+
+
+def test_a_ledger_is_added_up_from_its_tables(ledger: sqlite3.Connection) -> None:
+    assert books(ledger) == Books(1, AMOUNT, 0, 0, 0)
+
+
+def test_a_key_that_made_two_entries_is_found(ledger: sqlite3.Connection) -> None:
+    ledger.execute(f"INSERT INTO entries VALUES ('acme', 'one', {-AMOUNT})")
+    assert books(ledger).keys_twice == 1
+
+
+def test_a_balance_that_is_not_the_sum_of_its_entries_is_found(ledger: sqlite3.Connection) -> None:
+    ledger.execute("UPDATE wallets SET balance = balance + 1")
+    assert books(ledger).wallets_differing == 1
+
+
+def test_a_balance_below_zero_is_found(ledger: sqlite3.Connection) -> None:
+    ledger.execute("UPDATE wallets SET balance = -1")
+    assert books(ledger).wallets_negative == 1
+
+
+def test_a_fresh_installation_has_its_funds_and_no_debits(tmp_path: Path) -> None:
+    home = Files(tmp_path)
+    prepare(home)
+    rows = partial(home.rows, TEMPLATE)
+    assert read(rows, "tenant_id, caller, idempotency_key") == Books(0, 0, 0, 0, 0)
+    assert rows("SELECT count(*), sum(balance) FROM wallets") == [(TENANTS, TENANTS * FUNDS)]
+    assert debits(rows) == 0

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from bridge.domain import started
+from bridge.domain.deposit import Tag, bonus_left
+from bridge.domain.held import Held, HeldError, HeldReason
 from bridge.domain.money import (
     AmountPrecisionError,
     AmountUnreadableError,
@@ -16,9 +19,13 @@ from bridge.domain.money import (
     parse_amount,
 )
 from bridge.domain.order import Line, Order, Refund
+from bridge.domain.signing import Keys
 from bridge.domain.tenant import DEFAULT_PATTERN, is_tenant_id
 
 DEPOSIT = "deposit"
+BONUS = "promotion/bonus"
+"""The effect of a promised bonus; it shrinks in proportion as the deposit is refunded."""
+
 DISPUTE = "hold/dispute"
 """The effect of an order that is `on-hold` after it was credited: the money stays, but held."""
 
@@ -48,25 +55,6 @@ class TagPlace(StrEnum):
     SKU = "sku"
 
 
-class HeldReason(StrEnum):
-    """Why an order is held. The value is stable; `because` names the rule and the remedy."""
-
-    TAG_CONFLICT = "tag_conflict"
-    TAG_INVALID = "tag_invalid"
-    TAG_MISSING = "tag_missing"
-    TENANT_UNKNOWN = "tenant_unknown"
-    CURRENCY_NOT_ACCEPTED = "currency_not_accepted"
-    AMOUNT_UNREADABLE = "amount_unreadable"
-    AMOUNT_PRECISION = "amount_precision"
-    AMOUNT_NEGATIVE = "amount_negative"
-    EVIDENCE_MISSING = "evidence_missing"
-    REFUND_UNATTRIBUTED = "refund_unattributed"
-    REFUND_EXCEEDS = "refund_exceeds"
-    IDENTITY_CHANGED = "identity_changed"
-    UNREADABLE = "unreadable"
-    BALANCE_LIMIT = "balance_limit"
-
-
 class Rules(NamedTuple):
     """How a storefront's orders are credited; built by the configuration."""
 
@@ -83,18 +71,23 @@ class Rules(NamedTuple):
     currencies: frozenset[str] | None = None
     require_evidence: bool = False
     trusted_offline_methods: frozenset[str] = frozenset({"bacs", "cheque", "cod"})
+    deposit_keys: Keys = ()
 
     def crediting_statuses(self, payment_method: str) -> frozenset[str]:
         """The statuses that credit an order paid by this gateway."""
         return self.gateway_statuses.get(payment_method, self.statuses)
 
     def fingerprint(self) -> str:
-        """The rules as text: equal text means equal rules, in any process."""
-        return repr([_stable(value) for value in self])
+        """The rules as text: equal text means equal rules, in any process.
 
-    def needs_refund_lines(self) -> bool:
+        Keys are no part of it: what they unlock was held, and held orders are looked at anyway.
+        """
+        return repr([_stable(value) for value in self._replace(deposit_keys=())])
+
+    def needs_refund_lines(self, order: Order) -> bool:
         """Tell whether refunds must be read line by line: where only a part of the order counts."""
-        return self.amount is not AmountRule.TOTAL
+        started_here = order.seals or any(line.seals for line in order.lines)
+        return bool(started_here) or self.amount is not AmountRule.TOTAL
 
 
 def _stable(value: object) -> object:
@@ -118,7 +111,7 @@ class Worth(NamedTuple):
     `effects` maps names to target amounts in minor units of `currency`; empty means nothing.
     `certain` is False for a step back that may be a slip of the storefront and must be seen twice.
     `disputed` means: whatever was credited before stays, and is held. In both cases `refunds` are
-    the refund effects, which count at once even so; None where they cannot be told.
+    the effects beside the deposit, which count at once even so; None where they cannot be told.
     """
 
     tenant_id: str
@@ -129,21 +122,6 @@ class Worth(NamedTuple):
     disputed: bool = False
     refunds: Mapping[str, int] | None = None
     lines: tuple[AmountLine, ...] = ()
-
-
-class Held(NamedTuple):
-    """An order that nobody should credit or reverse by guessing."""
-
-    reason: HeldReason
-    because: str
-
-
-class _HeldError(Exception):
-    """Carries a Held out of the nested rules of this module; never leaves it."""
-
-    def __init__(self, reason: HeldReason, because: str) -> None:
-        super().__init__(because)
-        self.held = Held(reason, because)
 
 
 def effects(order: Order, rules: Rules) -> Worth | Held:
@@ -192,39 +170,53 @@ def _unsettled(order: Order, rules: Rules, because: str, *, disputed: bool) -> W
 def _guarded(order: Order, rules: Rules) -> Worth | Held:
     try:
         return _credit(order, rules)
-    except _HeldError as error:
+    except HeldError as error:
         return error.held
 
 
 def _credit(order: Order, rules: Rules) -> Worth:
-    tenant_id = _tenant(order, rules)
+    tag = started.tag_of(order, rules.deposit_keys)
+    tenant_id = _tenant(order, rules, tag)
     if tenant_id is None:
         return _untagged(order, rules)
     if not is_currency(order.currency) or not _accepts(rules, order.currency):
-        raise _HeldError(
+        raise HeldError(
             HeldReason.CURRENCY_NOT_ACCEPTED,
             f"{order.currency!r} is not an accepted currency; add it to [crediting] currencies, "
             "or refund the order",
         )
     _check_evidence(order, rules)
-    lines = _amount_lines(order, rules)
+    basis = _basis(order, rules, tag)
+    lines = _amount_lines(order, basis)
     credited = sum(line.amount for line in lines)
     if credited < 0:
-        raise _HeldError(
+        raise HeldError(
             HeldReason.AMOUNT_NEGATIVE,
             f"the order is worth {format_amount(credited, order.currency)}, and a deposit is "
             "positive; correct the order",
         )
+    because = f"status {order.status} credits the {_AMOUNT_NAMES[basis.amount]}"
+    targets = _targets(order, basis, credited)
+    if tag is not None:
+        started.check(order, tag, credited)
+        because = f"{because} of {tag.deposit_id}"
+        if bonus := bonus_left(tag.bonus, credited, sum(targets.values())):
+            targets[BONUS] = bonus
+            lines.append(AmountLine("bonus", tag.bonus))
+    return Worth(tenant_id, order.currency, targets, because, lines=tuple(lines))
+
+
+def _targets(order: Order, basis: "_Basis", credited: int) -> dict[str, int]:
+    """Return the deposit and its refunds."""
     targets = {DEPOSIT: credited} if credited else {}
     for refund in order.refunds if credited else ():
-        targets[f"refund/{refund.id}"] = _refund_amount(order, refund, rules, credited)
+        targets[f"refund/{refund.id}"] = _refund_amount(order, refund, basis, credited)
     if sum(targets.values()) < 0:
-        raise _HeldError(
+        raise HeldError(
             HeldReason.REFUND_EXCEEDS,
             "the refunds add up to more than the order's credit; correct them in WooCommerce",
         )
-    because = f"status {order.status} credits the {_AMOUNT_NAMES[rules.amount]}"
-    return Worth(tenant_id, order.currency, targets, because, lines=tuple(lines))
+    return targets
 
 
 _AMOUNT_NAMES = {
@@ -238,8 +230,21 @@ def _accepts(rules: Rules, currency: str) -> bool:
     return rules.currencies is None or currency in rules.currencies
 
 
-def _claims(order: Order, rules: Rules) -> list[object]:
-    claims: list[object] = []
+class _Basis(NamedTuple):
+    """Which part of this order counts: by which rule, and where lines do, which ones."""
+
+    amount: AmountRule
+    line_ids: frozenset[int]
+
+
+def _basis(order: Order, rules: Rules, tag: Tag | None) -> _Basis:
+    if tag is not None:
+        return _Basis(AmountRule.DEPOSIT_LINES, started.deposit_lines(order, tag))
+    return _Basis(rules.amount, frozenset(ln.id for ln in order.lines if _is_deposit(ln, rules)))
+
+
+def _claims(order: Order, rules: Rules, tag: Tag | None) -> list[object]:
+    claims: list[object] = [tag.tenant_id] if tag else []
     if TagPlace.ORDER in rules.tag_places:
         claims += order.tags
     if TagPlace.LINES in rules.tag_places:
@@ -250,17 +255,17 @@ def _claims(order: Order, rules: Rules) -> list[object]:
     return claims
 
 
-def _tenant(order: Order, rules: Rules) -> str | None:
-    claims = _claims(order, rules)
+def _tenant(order: Order, rules: Rules, tag: Tag | None) -> str | None:
+    claims = _claims(order, rules, tag)
     for claim in claims:
         if not is_tenant_id(claim, rules.tenant_pattern):
-            raise _HeldError(
+            raise HeldError(
                 HeldReason.TAG_INVALID,
                 f"the tag {claim!a:.80} is not a tenant id "
                 f"(pattern {rules.tenant_pattern.pattern}); correct {rules.tag_key} on the order",
             )
     if len(set(claims)) > 1:
-        raise _HeldError(
+        raise HeldError(
             HeldReason.TAG_CONFLICT,
             f"the order names several tenants ({', '.join(sorted(map(str, set(claims))))}); "
             f"leave one {rules.tag_key} on it",
@@ -272,7 +277,7 @@ def _untagged(order: Order, rules: Rules) -> Worth:
     if rules.amount is AmountRule.DEPOSIT_LINES and any(
         _is_deposit(ln, rules) for ln in order.lines
     ):
-        raise _HeldError(
+        raise HeldError(
             HeldReason.TAG_MISSING,
             f"the order has a deposit line but no tenant; set {rules.tag_key} on it",
         )
@@ -284,7 +289,7 @@ def _check_evidence(order: Order, rules: Rules) -> None:
         return
     offline = order.payment_method in rules.trusted_offline_methods
     if order.paid_at is None or not (order.has_transaction_id or offline):
-        raise _HeldError(
+        raise HeldError(
             HeldReason.EVIDENCE_MISSING,
             "require_evidence asks for a payment date and a gateway reference (or one of "
             "trusted_offline_methods); check that the money arrived, then complete the payment "
@@ -292,15 +297,12 @@ def _check_evidence(order: Order, rules: Rules) -> None:
         )
 
 
-def _amount_lines(order: Order, rules: Rules) -> list[AmountLine]:
-    if rules.amount is AmountRule.DEPOSIT_LINES:
-        return [
-            AmountLine(line.name, _paid(order, line))
-            for line in order.lines
-            if _is_deposit(line, rules)
-        ]
+def _amount_lines(order: Order, basis: _Basis) -> list[AmountLine]:
+    if basis.amount is AmountRule.DEPOSIT_LINES:
+        counted = [line for line in order.lines if line.id in basis.line_ids]
+        return [AmountLine(line.name, _paid(order, line)) for line in counted]
     lines = [AmountLine("order total", _amount(order, order.total))]
-    if rules.amount is AmountRule.NET:
+    if basis.amount is AmountRule.NET:
         lines.append(AmountLine("less tax", -_amount(order, order.total_tax)))
     return lines
 
@@ -326,38 +328,38 @@ def _amount(order: Order, text: object) -> int:
             HeldReason.AMOUNT_PRECISION,
             "set the storefront's decimals to the currency's",
         )
-        raise _HeldError(reason, f"{error}; {remedy}") from error
+        raise HeldError(reason, f"{error}; {remedy}") from error
     except AmountUnreadableError as error:
-        raise _HeldError(HeldReason.AMOUNT_UNREADABLE, f"{error}; correct the order") from error
+        raise HeldError(HeldReason.AMOUNT_UNREADABLE, f"{error}; correct the order") from error
 
 
-def _refund_amount(order: Order, refund: Refund, rules: Rules, credited: int) -> int:
+def _refund_amount(order: Order, refund: Refund, basis: _Basis, credited: int) -> int:
     """Return a refund's effect, negative: the whole, or the part that falls on the credit."""
     whole, total = _amount(order, refund.total), _amount(order, order.total)
     if whole > 0:
-        raise _HeldError(
+        raise HeldError(
             HeldReason.AMOUNT_UNREADABLE,
             f"refund {refund.id} would add {refund.total}; a refund is negative; correct the order",
         )
     if credited == total:
         return whole
-    return -credited if whole == -total else _attributed(order, refund, rules)
+    return -credited if whole == -total else _attributed(order, refund, basis)
 
 
-def _attributed(order: Order, refund: Refund, rules: Rules) -> int:
+def _attributed(order: Order, refund: Refund, basis: _Basis) -> int:
     """Attribute a partial refund by its lines (WooCommerce: `_refunded_item_id`)."""
     parts = [
         (line.line_id, _amount(order, line.total), _amount(order, line.total_tax))
         for line in refund.lines or ()
     ]
-    counts = {line.id: _is_deposit(line, rules) for line in order.lines}
-    unclear = rules.amount is AmountRule.DEPOSIT_LINES and any(n not in counts for n, _, _ in parts)
+    known = {line.id for line in order.lines}
+    unclear = basis.amount is AmountRule.DEPOSIT_LINES and any(n not in known for n, _, _ in parts)
     if unclear or sum(net + tax for _, net, tax in parts) != _amount(order, refund.total):
-        raise _HeldError(
+        raise HeldError(
             HeldReason.REFUND_UNATTRIBUTED,
             f"refund {refund.id} does not say which lines it refunds, so its share in the credit "
             "is unknown; refund by line in WooCommerce, or adjust the balance by hand",
         )
-    if rules.amount is AmountRule.NET:
+    if basis.amount is AmountRule.NET:
         return sum(net for _, net, _ in parts)
-    return sum(net + tax for line_id, net, tax in parts if counts[line_id])
+    return sum(net + tax for line_id, net, tax in parts if line_id in basis.line_ids)

@@ -1,11 +1,11 @@
 """Convergence: what an order is worth, less what was posted for it, is drift."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from bridge.domain.clock import MINUTE, Instant
-from bridge.domain.crediting import DEPOSIT, DISPUTE, VANISHED, Worth
+from bridge.domain.crediting import BONUS, DEPOSIT, DISPUTE, VANISHED, Worth
 from bridge.domain.wallet import WalletId
 
 BACKWARD_WAIT: Instant = 10 * MINUTE
@@ -31,8 +31,9 @@ def targets(worth: Worth, posted: Posted) -> dict[Slot, int]:
 
 def waiting_targets(worth: Worth, posted: Posted) -> dict[Slot, int]:
     """Return the targets while a step back waits: as before, but refunds count at once."""
-    disputes = {slot: amount for slot, amount in posted.items() if slot.effect == DISPUTE}
-    return {**dict.fromkeys(posted, 0), **disputes, **_kept(worth, posted)}
+    kept = _kept(worth, posted)
+    disputed = {s.wallet_id for s, amount in posted.items() if s.effect == DISPUTE and amount}
+    return {**dict.fromkeys(posted, 0), **kept, **_held(kept, disputed)}
 
 
 def _plain(worth: Worth, posted: Posted) -> dict[Slot, int]:
@@ -44,14 +45,17 @@ def _plain(worth: Worth, posted: Posted) -> dict[Slot, int]:
 
 def _disputed(worth: Worth, posted: Posted) -> dict[Slot, int]:
     """Keep what was posted, and hold it."""
-    wanted = _kept(worth, posted)
-    for wallet_id in {slot.wallet_id for slot in wanted}:
-        wanted[Slot(wallet_id, DISPUTE)] = sum(_on(wallet_id, wanted).values())
-    return wanted
+    kept = _kept(worth, posted)
+    return kept | _held(kept, {slot.wallet_id for slot in kept})
+
+
+def _held(kept: Posted, wallet_ids: Iterable[WalletId]) -> dict[Slot, int]:
+    """Hold all that is kept on these wallets, and no more: the rest of a balance is free."""
+    return {Slot(one, DISPUTE): sum(_on(one, kept).values()) for one in wallet_ids}
 
 
 def _kept(worth: Worth, posted: Posted) -> dict[Slot, int]:
-    """Keep the deposits that were posted, and follow the refunds.
+    """Keep the deposits that were posted, and follow the refunds and what they leave of a bonus.
 
     Refunds that cannot be told stay as they are; refunds of more than was posted take it all.
     """
@@ -63,12 +67,23 @@ def _kept(worth: Worth, posted: Posted) -> dict[Slot, int]:
         mine = {name: amount for name, amount in refunds.items() if name.startswith("refund/")}
         if deposit + sum(mine.values()) >= 0:
             mine[DEPOSIT] = deposit
+            if BONUS in refunds:
+                mine[BONUS] = refunds[BONUS]
             wanted |= {Slot(wallet_id, name): amount for name, amount in mine.items()}
     return wanted
 
 
 def _on(wallet_id: WalletId, slots: Posted) -> dict[str, int]:
     return {slot.effect: amount for slot, amount in slots.items() if slot.wallet_id == wallet_id}
+
+
+def balances(posted: Posted) -> dict[WalletId, int]:
+    """Return what an order gave to each wallet, where it gave anything; what is held is part."""
+    sums: dict[WalletId, int] = {}
+    for slot, amount in posted.items():
+        if slot.effect != DISPUTE and amount:
+            sums[slot.wallet_id] = sums.get(slot.wallet_id, 0) + amount
+    return sums
 
 
 def is_backward(worth: Worth, posted: Posted) -> bool:
@@ -130,7 +145,8 @@ def _balance(effects: Mapping[str, int]) -> int:
 def _kind(status: str, target: int, posted: int, drifted: list[str]) -> FindingKind:
     if status == VANISHED:
         return FindingKind.VANISHED
-    if all(name.startswith("refund/") for name in drifted) and target < posted:
+    beside = {name for name in drifted if not name.startswith("refund/")}
+    if beside <= {BONUS} and target < posted:
         return FindingKind.REFUND_NOT_REVERSED
     if posted == 0 and target > 0:
         return FindingKind.PAID_NOT_CREDITED

@@ -20,6 +20,8 @@ class Kind(StrEnum):
 
     DEPOSIT = "deposit"
     """An order made or raised a credit."""
+    BONUS = "bonus"
+    """A promotion: what a larger deposit brings on top."""
     REVERSAL = "reversal"
     """An order lowered its credit: a refund, a cancellation, a deletion, an edited total."""
     DEBIT = "debit"
@@ -36,6 +38,13 @@ class Kind(StrEnum):
     """A hold's time ran out."""
     ADJUSTMENT = "adjustment"
     """An admin moved the balance, with a reason."""
+
+
+PLANS = "plans"
+"""The contra account of what the SaaS core sells."""
+
+PROMOTIONS = "promotions"
+"""The contra account of what is given away."""
 
 
 class Reason(StrEnum):
@@ -95,7 +104,8 @@ class Draft(NamedTuple):
 class EffectDraft(NamedTuple):
     """A state an order asks for: the effect's amount shall be `target`, whatever it was before.
 
-    Effects named `hold/…` move what is held, all others the balance.
+    Effects named `hold/…` move what is held, all others the balance; those named `promotion/…` come
+    from the promotions.
     """
 
     tenant_id: str

@@ -22,6 +22,7 @@ class Line(NamedTuple):
     total: Any
     total_tax: Any
     tags: tuple[Any, ...]
+    seals: tuple[Any, ...] = ()
 
 
 class RefundLine(NamedTuple):
@@ -46,7 +47,8 @@ class Refund(NamedTuple):
 class Order(NamedTuple):
     """One order's present state. `fetched_at` is by our clock, taken before the request.
 
-    `key` is the `key_digest` of its order key.
+    `key` is the `key_digest` of its order key. `seals` are the signed tags of deposits as they
+    came, here and on lines; `domain.started` reads them.
     """
 
     storefront: str
@@ -66,6 +68,7 @@ class Order(NamedTuple):
     lines: tuple[Line, ...]
     refunds: tuple[Refund, ...]
     fetched_at: Instant
+    seals: tuple[Any, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -82,7 +85,7 @@ class Order(NamedTuple):
     def from_snapshot(cls, text: str, fetched_at: Instant) -> "Order":
         """Rebuild an order from `snapshot()`."""
         fields = json.loads(text)
-        fields["tags"] = tuple(fields["tags"])
+        fields["tags"], fields["seals"] = tuple(fields["tags"]), tuple(fields["seals"])
         fields["lines"] = tuple(_line(*line) for line in fields["lines"])
         fields["refunds"] = tuple(_refund(*refund) for refund in fields["refunds"])
         return cls(**fields, fetched_at=fetched_at)
@@ -111,7 +114,7 @@ def digest(text: str) -> bytes:
 
 
 def _line(*fields: Any) -> Line:
-    return Line._make([*fields[:-1], tuple(fields[-1])])
+    return Line._make([*fields[:-2], tuple(fields[-2]), tuple(fields[-1])])
 
 
 def _refund(refund_id: int, total: Any, lines: list[list[Any]] | None) -> Refund:

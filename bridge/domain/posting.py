@@ -11,6 +11,7 @@ from bridge.domain.clock import Instant
 from bridge.domain.entry import (
     DECLINED,
     POSTED,
+    PROMOTIONS,
     REPLAYED,
     Draft,
     Effect,
@@ -233,14 +234,15 @@ def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
         return Outcome(REPLAYED)
     on_hold = draft.effect.startswith("hold/")
     place = f"{draft.order_id}/{draft.effect}"
+    promoted = draft.effect.startswith("promotion/")
     storefront = _STOREFRONT + draft.storefront
     outcome = _append(
         books,
         draft.wallet_id,
-        kind=_effect_kind(drift, on_hold=on_hold).value,
+        kind=_effect_kind(drift, on_hold=on_hold, promoted=promoted).value,
         amount=0 if on_hold else drift,
         held=drift if on_hold else 0,
-        contra=storefront,
+        contra=PROMOTIONS if promoted else storefront,
         caller=storefront,
         idempotency_key=f"{place}#{draft.currency}.{effect.posts + 1}",
         request_digest=b"",
@@ -281,10 +283,12 @@ def _append(
     return Outcome(POSTED, entry)
 
 
-def _effect_kind(drift: int, *, on_hold: bool) -> Kind:
+def _effect_kind(drift: int, *, on_hold: bool, promoted: bool) -> Kind:
     if on_hold:
         return Kind.HOLD if drift > 0 else Kind.VOID
-    return Kind.DEPOSIT if drift > 0 else Kind.REVERSAL
+    if drift < 0:
+        return Kind.REVERSAL
+    return Kind.BONUS if promoted else Kind.DEPOSIT
 
 
 def _place(entry: Entry) -> EntryId:

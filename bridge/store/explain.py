@@ -5,10 +5,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from bridge.domain.clock import Instant
-from bridge.domain.crediting import AmountLine, Held, HeldReason, Rules, Worth, effects
+from bridge.domain.crediting import AmountLine, Rules, Worth, effects
 from bridge.domain.drift import Posted, targets, waiting_targets
 from bridge.domain.entry import Entry
 from bridge.domain.errors import NotFoundError
+from bridge.domain.held import Held, HeldReason
 from bridge.store import orders, reports
 from bridge.store.orders import HELD, Seen, Sighting
 
@@ -51,10 +52,9 @@ def explain(tx: Connection, storefront: str, order_id: int, rules: Rules) -> Exp
             f"bridge reconcile --storefront {storefront} --order {order_id}"
         )
     worth = effects(seen.order(), rules) if seen.snapshot else Held(HeldReason.UNREADABLE, "")
-    everything = orders.posted(tx, storefront, [order_id]).get(order_id, {})
+    everything = orders.posted(tx, storefront, [order_id])
     # The entries of a former order with this id are shown, but are not this one's effects.
-    tenant_ids = sorted({slot.wallet_id.tenant_id for slot, _ in everything})
-    posted = {slot: amount for (slot, of), amount in everything.items() if of == seen.generation}
+    tenant_ids = sorted({slot.wallet_id.tenant_id for slot, _ in everything.get(order_id, {})})
     return Explanation(
         storefront,
         order_id,
@@ -67,7 +67,7 @@ def explain(tx: Connection, storefront: str, order_id: int, rules: Rules) -> Exp
         seen.fetched_at,
         seen.backward_since,
         worth.lines if isinstance(worth, Worth) else (),
-        _slots(seen, worth, posted),
+        _slots(seen, worth, seen.own(everything)),
         orders.sightings(tx, storefront, order_id),
         reports.order_entries(tx, storefront, order_id, tenant_ids),
     )

@@ -12,7 +12,7 @@ from bridge.store import tables
 
 API_KEYS = tables.table(tables.ApiKey)
 
-SCOPES = ("read", "debit", "admin")
+SCOPES = ("read", "debit", "deposit", "admin")
 """What a key may allow; each stands for itself only, so a key has as many as its holder needs."""
 
 

@@ -1,6 +1,6 @@
 """Orders as last seen: what the storefront said, what became of it, what was posted for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -49,6 +49,15 @@ class Seen(NamedTuple):
     def order(self) -> Order:
         """Rebuild the order as it was last seen."""
         return Order.from_snapshot(self.snapshot, self.fetched_at)
+
+    def own(self, posted: "PostedFor") -> dict[Slot, int]:
+        """Return what was posted for this order, and not for a former one that had its id."""
+        slots = posted.get(self.order_id, {})
+        return {slot: amount for (slot, of), amount in slots.items() if of == self.generation}
+
+
+PostedFor = Mapping[int, Mapping[tuple[Slot, int], int]]
+"""What was posted, by order id: (slot, generation) to amount in minor units."""
 
 
 class Sighting(NamedTuple):
@@ -103,10 +112,8 @@ def save(tx: Connection, seen: Sequence[Seen], sightings: Sequence[Sighting]) ->
     bulk.insert(tx, SIGHTINGS, sightings)
 
 
-def posted(
-    tx: Connection, storefront: str, order_ids: Iterable[int]
-) -> dict[int, dict[tuple[Slot, int], int]]:
-    """Return what was posted for each order: (slot, generation) to amount in minor units."""
+def posted(tx: Connection, storefront: str, order_ids: Iterable[int]) -> PostedFor:
+    """Return what was posted for each order; those for which nothing was are absent."""
     keys = {(storefront, order_id) for order_id in order_ids}
     found: dict[int, dict[tuple[Slot, int], int]] = {}
     for row in among(tx, EFFECTS, ("storefront", "order_id"), keys):

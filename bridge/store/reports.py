@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, and_, or_, select, text
 
 from bridge.domain.clock import Instant
-from bridge.domain.crediting import HeldReason
 from bridge.domain.entry import Entry, EntryId, Kind
 from bridge.domain.errors import NotFoundError
+from bridge.domain.held import HeldReason
 from bridge.domain.wallet import Wallet
 from bridge.store import inbox, orders, tables
 from bridge.store.inbox import Hint
@@ -83,6 +83,26 @@ def tenant(tx: Connection, tenant_id: str) -> Tenant:
             f"no tenant {tenant_id!r}; it is created by its first deposit, or by PUT /v1/tenants/…"
         )
     return Tenant._make(row)
+
+
+def require_tenant(tx: Connection, tenant_id: str, now: Instant, *, create: bool) -> None:
+    """See that a tenant exists, and lock it; `create` makes one that does not.
+
+    So what is asked twice at once is asked one after the other. TenantNotFoundError where there is
+    none.
+    """
+    if create:
+        tx.execute(_NEW_TENANT, {"tenant_id": tenant_id, "created_at": now})
+    tenant(tx, tenant_id)
+    tx.execute(
+        select(TENANTS.c.tenant_id).where(TENANTS.c.tenant_id == tenant_id).with_for_update()
+    )
+
+
+_NEW_TENANT = text(
+    "INSERT INTO tenants (tenant_id, name, metadata, created_at)"
+    " VALUES (:tenant_id, '', '{}', :created_at) ON CONFLICT DO NOTHING"
+)
 
 
 def tenants(tx: Connection, after: str, limit: int) -> list[Tenant]:

@@ -203,6 +203,97 @@ class Hint(SQLModel, table=True):
     way: str = Field(sa_type=String)
 
 
+class Deposit(SQLModel, table=True):
+    """A deposit that bridge started, the columns in the order of `store.deposits.Deposit`."""
+
+    __tablename__ = "deposits"
+    __table_args__ = (
+        Index("deposits_key", "tenant_id", "caller", "idempotency_key", unique=True),
+        # These lead from an id alone, an order or a time to the rows; what is unique has a tenant.
+        Index("deposits_id", "deposit_id"),
+        Index("deposits_order", "storefront", "order_id"),
+        Index("deposits_watch", "storefront", "watch_at"),
+        Index("deposits_expiry", "status", "expires_at"),
+    )
+
+    tenant_id: str = _key()
+    deposit_id: str = _key()
+    caller: str = _key(primary_key=False)
+    idempotency_key: str = _key(primary_key=False)
+    request_digest: bytes = Field(sa_type=LargeBinary)
+    storefront: str = _key(primary_key=False)
+    mode: str = Field(sa_type=String)
+    amount: int = _number()
+    bonus: int = _number()
+    currency: str = _key(primary_key=False)
+    plan: str = Field(sa_type=Text)
+    periods: int = _number()
+    return_url: str = Field(sa_type=Text)
+    metadata_json: str = Field(sa_type=Text, sa_column_kwargs={"name": "metadata"})
+    expires_at: int = _number()
+    created_at: int = _number()
+    pay_url: str = Field(sa_type=Text)
+    status: str = Field(sa_type=String)
+    order_id: int | None = _number(default=None)
+    order_status: str = Field(sa_type=String)
+    because: str = Field(sa_type=Text)
+    purpose_json: str = Field(sa_type=Text, sa_column_kwargs={"name": "purpose"})
+    purpose_status: str = Field(sa_type=String)
+    purpose_reason: str = Field(sa_type=String)
+    purpose_entry: str = Field(sa_type=Text)
+    watch_since: int = _number()
+    watch_at: int | None = _number(default=None)
+    changed_at: int = _number()
+    credited_at: int | None = _number(default=None)
+
+
+class PaymentRequest(SQLModel, table=True):
+    """What the SaaS core asks a tenant to pay, as in `store.payment_requests.PaymentRequest`."""
+
+    __tablename__ = "payment_requests"
+    __table_args__ = (
+        Index("payment_requests_key", "tenant_id", "caller", "idempotency_key", unique=True),
+        Index("payment_requests_id", "request_id"),
+    )
+
+    tenant_id: str = _key()
+    request_id: str = _key()
+    caller: str = _key(primary_key=False)
+    idempotency_key: str = _key(primary_key=False)
+    request_digest: bytes = Field(sa_type=LargeBinary)
+    amount: int = _number()
+    currency: str = _key(primary_key=False)
+    purpose: str = Field(sa_type=String)
+    reference: str = Field(sa_type=Text)
+    description: str = Field(sa_type=Text)
+    metadata_json: str = Field(sa_type=Text, sa_column_kwargs={"name": "metadata"})
+    card_url: str = Field(sa_type=Text)
+    paypal_url: str = Field(sa_type=Text)
+    return_url: str = Field(sa_type=Text)
+    created_at: int = _number()
+    status: str = Field(sa_type=String)
+    entry_id: str = Field(sa_type=Text)
+    changed_at: int = _number()
+
+
+class PortalSession(SQLModel, table=True):
+    """A tenant's way into its page, as `store.portal.Session` has it."""
+
+    __tablename__ = "portal_sessions"
+    __table_args__ = (Index("portal_sessions_expiry", "expires_at"),)
+
+    tenant_id: str = _key()
+    session_id: str = _key()
+    language: str = Field(sa_type=String)
+    can: str = Field(sa_type=String)
+    return_url: str = Field(sa_type=Text)
+    created_at: int = _number()
+    link_expires_at: int = _number()
+    expires_at: int = _number()
+    entered_at: int | None = _number(default=None)
+    left_at: int | None = _number(default=None)
+
+
 class Run(SQLModel, table=True):
     """One execution of a poll, a sweep or a reconciliation."""
 

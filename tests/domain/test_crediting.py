@@ -1,20 +1,26 @@
 """What an order is worth: every recorded order by table, then the rules one by one."""
 
 import re
+from itertools import accumulate
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.domain.crediting import (
+    AmountLine,
     AmountRule,
-    Held,
-    HeldReason,
     Rules,
     TagPlace,
     Worth,
     effects,
 )
-from bridge.domain.order import Order, Refund, RefundLine
+from bridge.domain.deposit import Tag
+from bridge.domain.held import Held, HeldReason
+from bridge.domain.order import Line, Order, Refund, RefundLine
+from bridge.domain.signing import derived
 from bridge.storefront import parse
 from tests.examples import line, order, refunded
 from tests.recordings import body, names
@@ -540,7 +546,7 @@ def test_the_fingerprint_of_the_rules_changes_with_every_one(field: str, value: 
 
 
 def test_every_rule_is_in_that_table() -> None:
-    assert set(OTHER_RULES) == set(Rules._fields)
+    assert set(OTHER_RULES) == set(Rules._fields) - {"deposit_keys"}
 
 
 def test_equal_rules_have_equal_fingerprints_whatever_their_order() -> None:
@@ -552,4 +558,140 @@ def test_equal_rules_have_equal_fingerprints_whatever_their_order() -> None:
 
 
 def test_refund_lines_are_needed_where_a_part_of_the_order_counts() -> None:
-    assert [rules.needs_refund_lines() for rules in (DEFAULT, NET, LINES)] == [False, True, True]
+    whole = order()
+    needs = [rules.needs_refund_lines(whole) for rules in (DEFAULT, NET, LINES)]
+    assert needs == [False, True, True]
+    for tagged in (order(seals=("seal",)), order(lines=(line(seals=("seal",)),))):
+        assert DEFAULT.needs_refund_lines(tagged)
+
+
+# Deposits that bridge started
+
+TAG = Tag("dep1", "acme", 5000, "EUR", 250)
+SIGNED = Rules(deposit_keys=derived(["a secret"], "deposit-tag/main"))
+
+
+def sealed(**fields: Any) -> str:
+    return TAG._replace(**fields).sealed(SIGNED.deposit_keys)
+
+
+def fee(**fields: Any) -> Line:
+    """The fee by which bridge puts a deposit on an order."""
+    return line(kind="fee", name="Deposit dep1", product_id=0, sku="")._replace(**fields)
+
+
+def started(**fields: Any) -> Order:
+    """An order as bridge places it."""
+    return order(lines=(fee(),), seals=(sealed(),))._replace(**fields)
+
+
+def test_a_signed_deposit_is_credited_with_the_bonus_that_was_promised() -> None:
+    worth = credited(started(), SIGNED)
+    assert (worth.tenant_id, worth.currency) == ("acme", "EUR")
+    assert worth.effects == {"deposit": 5000, "promotion/bonus": 250}
+    assert worth.lines == (AmountLine("Deposit dep1", 5000), AmountLine("bonus", 250))
+    assert worth.because == "status completed credits the deposit lines of dep1"
+
+
+def test_a_signed_line_needs_no_tag_beside_it() -> None:
+    by_link = started(tags=(), seals=(), lines=(line(seals=(sealed(),)),))
+    assert targets(by_link, SIGNED) == {"deposit": 5000, "promotion/bonus": 250}
+
+
+def test_without_a_promise_there_is_no_bonus() -> None:
+    assert targets(started(seals=(sealed(bonus=0),)), SIGNED) == {"deposit": 5000}
+
+
+@pytest.mark.parametrize("rule", AmountRule)
+def test_only_the_deposits_own_lines_count_whatever_the_rule_for_others(rule: AmountRule) -> None:
+    mixed = started(total="59.00", lines=(fee(), line(2, total="9.00")))
+    rules = SIGNED._replace(amount=rule, deposit_skus=frozenset({"DEPOSIT-50"}))
+    assert targets(mixed, rules) == {"deposit": 5000, "promotion/bonus": 250}
+
+
+OTHERS_SEAL = TAG.sealed(derived(["a secret"], "deposit-tag/eu"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        pytest.param({"seals": ("edited",)}, HeldReason.DEPOSIT_TAG_INVALID, id="edited"),
+        pytest.param({"seals": ({"a": 1},)}, HeldReason.DEPOSIT_TAG_INVALID, id="no text"),
+        pytest.param({"seals": (OTHERS_SEAL,)}, HeldReason.DEPOSIT_TAG_INVALID, id="another's"),
+        pytest.param(
+            {"seals": (sealed(), sealed(deposit_id="dep2"))},
+            HeldReason.DEPOSIT_TAG_INVALID,
+            id="two deposits",
+        ),
+        pytest.param(
+            {"lines": (fee(seals=(sealed(bonus=5000),)),)},
+            HeldReason.DEPOSIT_TAG_INVALID,
+            id="another on the line",
+        ),
+        pytest.param({"tags": ("globex",)}, HeldReason.TAG_CONFLICT, id="another tenant beside"),
+        pytest.param({"currency": "USD"}, HeldReason.DEPOSIT_MISMATCH, id="another currency"),
+        pytest.param(
+            {"lines": (fee(total="49.99"),)}, HeldReason.DEPOSIT_MISMATCH, id="less was paid"
+        ),
+        pytest.param(
+            {"lines": (fee(total="50.01"),)}, HeldReason.DEPOSIT_MISMATCH, id="more was paid"
+        ),
+        pytest.param(
+            {"lines": (fee(total_tax="0.01"),)}, HeldReason.DEPOSIT_MISMATCH, id="tax on top"
+        ),
+        pytest.param(
+            {"lines": (fee(name="Service"),)}, HeldReason.DEPOSIT_MISMATCH, id="no such line"
+        ),
+        pytest.param({"lines": ()}, HeldReason.DEPOSIT_MISMATCH, id="no line at all"),
+    ],
+)
+def test_a_signed_order_that_says_otherwise_is_held(
+    fields: dict[str, Any], reason: HeldReason
+) -> None:
+    assert held(started(**fields), SIGNED).reason == reason
+
+
+def test_a_signed_order_is_held_where_no_key_is_known() -> None:
+    assert reason(started()) == HeldReason.DEPOSIT_TAG_INVALID
+
+
+def test_the_same_tag_on_order_and_line_is_one_deposit() -> None:
+    twice = started(lines=(fee(seals=(sealed(),)),))
+    assert targets(twice, SIGNED) == {"deposit": 5000, "promotion/bonus": 250}
+
+
+def test_a_key_that_was_replaced_still_verifies() -> None:
+    rotated = SIGNED._replace(
+        deposit_keys=derived(["a new secret", "a secret"], "deposit-tag/main")
+    )
+    assert targets(started(), rotated) == targets(started(), SIGNED)
+    assert rotated.fingerprint() == SIGNED.fingerprint()
+
+
+def test_a_cancelled_deposit_loses_its_bonus_whole() -> None:
+    assert targets(started(status="cancelled"), SIGNED) == {}
+
+
+def test_a_disputed_deposit_keeps_what_refunds_left_of_its_bonus() -> None:
+    disputed = credited(started(status="on-hold", refunds=refunded("10.00")), SIGNED)
+    assert disputed.refunds == {"refund/101": -1000, "promotion/bonus": 200}
+
+
+@given(st.lists(st.integers(1, 5000), max_size=8), st.integers(0, 10_000), st.randoms())
+def test_refunds_take_the_bonus_back_in_proportion_in_whatever_order_they_come(
+    amounts: list[int], bonus: int, chance: Random
+) -> None:
+    refunds = refunded(*(f"{amount / 100:.2f}" for amount in fitting(amounts)))
+    shuffled = chance.sample(refunds, len(refunds))
+    left = 5000 - sum(fitting(amounts))
+    for some in (refunds, tuple(shuffled)):
+        signed = started(seals=(sealed(bonus=bonus),), refunds=some)
+        assert targets(signed, SIGNED).get("promotion/bonus", 0) == bonus * left // 5000
+        assert left or sum(targets(signed, SIGNED).values()) == 0
+
+
+def fitting(amounts: list[int]) -> list[int]:
+    """As many of the refunds as fit 50.00, and the rest as the last, so that often all is back."""
+    sums = list(accumulate(amounts))
+    taken = [amount for amount, total in zip(amounts, sums, strict=True) if total <= 5000]
+    return [*taken, 5000 - sum(taken)] if len(taken) < len(amounts) and sum(taken) < 5000 else taken

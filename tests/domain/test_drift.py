@@ -124,6 +124,18 @@ def test_every_effect_an_order_has_or_had_has_a_target(
             on(GLOBEX, deposit=0) | on(ACME, deposit=5000, hold_dispute=5000),
             id="the wallet it left long ago is left alone",
         ),
+        pytest.param(
+            disputed({"refund/7": -1000, "promotion/bonus": 200}),
+            on(ACME, deposit=5000, promotion_bonus=250),
+            on(ACME, deposit=5000, refund_7=-1000, promotion_bonus=200, hold_dispute=4200),
+            id="a bonus is held with its deposit and shrinks with it",
+        ),
+        pytest.param(
+            disputed(None),
+            on(ACME, deposit=5000, promotion_bonus=250),
+            on(ACME, deposit=5000, promotion_bonus=250, hold_dispute=5250),
+            id="a bonus stays as it is where refunds cannot be told",
+        ),
     ],
 )
 def test_a_disputed_order_keeps_what_was_posted_and_holds_what_remains(
@@ -194,6 +206,12 @@ def found(order_worth: Worth, posted: Slots, status: str = "completed") -> list[
             PAID,
             (FindingKind.REFUND_NOT_REVERSED, "acme", "EUR", 4000, 5000),
         ),
+        (
+            worth({"deposit": 5000, "refund/7": -1000, "promotion/bonus": 200}),
+            "completed",
+            on(ACME, deposit=5000, promotion_bonus=250),
+            (FindingKind.REFUND_NOT_REVERSED, "acme", "EUR", 4200, 5250),
+        ),
         (REFUNDED, "refunded", PAID, (FindingKind.REFUND_NOT_REVERSED, "acme", "EUR", 0, 5000)),
         (NOTHING, VANISHED, PAID, (FindingKind.VANISHED, "acme", "EUR", 0, 5000)),
         (
@@ -256,6 +274,18 @@ def test_a_finding_says_what_convergence_would_post() -> None:
             on(ACME, deposit=5000, hold_dispute=5000),
             on(ACME, deposit=5000, hold_dispute=5000),
             id="a dispute stays too",
+        ),
+        pytest.param(
+            {"refund/7": -2000},
+            on(ACME, deposit=5000, hold_dispute=5000),
+            on(ACME, deposit=5000, refund_7=-2000, hold_dispute=3000),
+            id="but holds no more than refunds leave",
+        ),
+        pytest.param(
+            {"refund/7": -8000},
+            on(ACME, deposit=5000, hold_dispute=5000),
+            on(ACME, deposit=0, hold_dispute=0),
+            id="and nothing where they leave nothing",
         ),
     ],
 )

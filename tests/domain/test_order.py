@@ -8,12 +8,13 @@ from tests.examples import line, order, refunded
 
 FULL = order(
     tags=("acme", 7, {"b": 1, "a": [None, 2.5]}, ["x"]),
-    lines=(line(1, tags=("acme", {"k": "v"})), line(2, total=17.99)),
+    lines=(line(1, tags=("acme", {"k": "v"})), line(2, total=17.99, seals=("seal", 7))),
     refunds=(
         *refunded("10.00"),
         Refund(102, "-5.00", ()),
         Refund(103, "-1.00", (RefundLine(1, "-1.00", "0.00"),)),
     ),
+    seals=("seal", {"a": [1]}),
 )
 
 
@@ -40,6 +41,7 @@ OTHERS: dict[str, Any] = {
     "tags": (),
     "lines": (),
     "refunds": (),
+    "seals": (),
 }
 
 

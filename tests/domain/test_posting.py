@@ -431,6 +431,18 @@ def test_an_effect_moves_what_is_held_where_its_name_begins_with_hold() -> None:
     assert kinds == [("hold", 0), ("void", 0), ("void", 0)]
 
 
+def test_an_effect_of_a_promotion_comes_from_the_promotions_and_goes_back_to_them() -> None:
+    desk = Desk(books())
+    given = desk.post(effect("promotion/bonus", 250)).entry
+    taken = desk.post(effect("promotion/bonus", 100)).entry
+    assert given is not None
+    assert taken is not None
+    assert (given.kind, given.amount, given.contra) == (Kind.BONUS, 250, "promotions")
+    assert (taken.kind, taken.amount, taken.contra) == (Kind.REVERSAL, -150, "promotions")
+    assert given.caller == taken.caller == "storefront:main"
+    assert desk.state() == (100, 100)
+
+
 def test_an_effect_says_where_it_came_from_and_when_it_happened() -> None:
     entry = Desk(books()).post(effect("refund/7", -5, occurred_at=NOON - 9), NOON).entry
     assert entry is not None

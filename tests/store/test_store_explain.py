@@ -11,7 +11,8 @@ from bridge.store import orders
 from bridge.store.database import Database
 from bridge.store.explain import Explanation, SlotState, explain
 from bridge.store.orders import Seen, Sighting
-from tests.examples import order
+from tests.depositing import KEYS, deposit, sealed
+from tests.examples import line, order
 from tests.store.drafting import NOON, effect, posted
 
 ORDER = order(id=7, total="100.00")
@@ -27,9 +28,9 @@ def see(database: Database, order: Order | None, **fields: Any) -> None:
         orders.save(tx, [row._replace(**fields)], [POLLED])
 
 
-def explained(database: Database) -> Explanation:
+def explained(database: Database, rules: Rules = Rules()) -> Explanation:  # noqa: B008 - a value
     with database.read() as tx:
-        return explain(tx, "main", 7, Rules())
+        return explain(tx, "main", 7, rules)
 
 
 def test_a_credited_order_shows_its_rule_its_amount_and_its_entries(database: Database) -> None:
@@ -69,6 +70,21 @@ def test_a_held_order_keeps_what_it_has_and_says_why(database: Database) -> None
     assert (told.verdict, told.reason, told.because) == ("held", "tag_conflict", because)
     assert told.effects == [SlotState("acme", "EUR", "deposit", 10_000, 10_000)]
     assert (told.lines, told.entries) == ((), [entry])
+
+
+def test_the_bonus_of_a_deposit_is_an_effect_and_a_line_of_its_own(database: Database) -> None:
+    made = deposit(amount=10_000, bonus=500)
+    fee = line(kind="fee", name=f"Deposit {made.deposit_id}", total="100.00")
+    started = ORDER._replace(lines=(fee,), seals=(sealed(made),))
+    see(database, started, verdict="credited", tenant_id="acme")
+    posted(database, effect(10_000, order_id=7), effect(500, order_id=7, effect="promotion/bonus"))
+    told = explained(database, Rules(deposit_keys=KEYS))
+    assert told.effects == [
+        SlotState("acme", "EUR", "deposit", 10_000, 10_000),
+        SlotState("acme", "EUR", "promotion/bonus", 500, 500),
+    ]
+    assert told.lines == (AmountLine(fee.name, 10_000), AmountLine("bonus", 500))
+    assert [entry.kind for entry in told.entries] == ["deposit", "bonus"]
 
 
 def test_an_order_that_could_not_be_read_is_explained_too(database: Database) -> None:

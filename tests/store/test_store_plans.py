@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import event, text
 
 from bridge.domain.entry import EntryId, Kind
-from bridge.store import inbox, keys, ledger, orders, reports, runs
+from bridge.store import deposits, inbox, keys, ledger, orders, payment_requests, reports, runs
 from bridge.store.database import Connection, Database
 from bridge.store.inbox import Hint
+from tests.depositing import deposit, payment_request
 from tests.store.drafting import NOON, adjustment, debit, draft, effect, follow, hold, post, posted
 
 Work = Callable[[Connection], object]
@@ -39,6 +40,18 @@ WORK: dict[str, Work] = {
     "hint put": lambda tx: inbox.put(tx, [Hint("main", 1, NOON, NOON, "webhook")]),
     "hints due": lambda tx: inbox.due(tx, "main", NOON),
     "hints followed": lambda tx: inbox.done(tx, inbox.claim(tx, "main", NOON, 10)),
+    "deposits of orders": lambda tx: deposits.concerned(
+        tx, "main", [1, 2], [deposit(3).deposit_id], lock=True
+    ),
+    "deposits saved": lambda tx: deposits.save(tx, [deposit(1)]),
+    "deposits of a tenant": lambda tx: deposits.of_tenant(tx, "t5", limit=10),
+    "deposits under way": lambda tx: deposits.outstanding(tx, "t5", "EUR"),
+    "deposits expired": lambda tx: deposits.expired(tx, NOON, 10),
+    "deposits watched": lambda tx: deposits.claim(tx, "main", deposit().watch_at or 0, 10),
+    "a payment request paid": lambda tx: payment_requests.pay(
+        tx, payment_request(1).request_id, NOON
+    ),
+    "payment requests of a tenant": lambda tx: payment_requests.of_tenant(tx, "t5", limit=10),
     "key": lambda tx: keys.find(tx, "bridge_x"),
     "findings": lambda tx: runs.findings(tx, "run_0", 0, 10),
 }
@@ -53,6 +66,9 @@ def filled(database: Database) -> Database:
     posted(database, *(effect(10, tenant_id=f"t{n}", order_id=n) for n in many))
     with database.write() as tx:
         orders.lock(tx, "main", many)
+        for n in many:
+            deposits.add(tx, deposit(n, tenant_id=f"t{n}", order_id=n))
+            payment_requests.add(tx, payment_request(n, tenant_id=f"t{n}"))
         inbox.put(tx, [Hint("main", n, NOON, NOON, "webhook") for n in many])
     if not database.is_sqlite:
         with database.write() as tx:

@@ -48,7 +48,6 @@ def project(root: Path, **texts: str) -> list[str]:
         ("an orphaned order", "orphaned", "held order"),
         ("poll_job", "job", "run"),
         ("the watermark", "watermark", "cursor"),
-        ("checkpoint()", "checkpoint", "cursor"),
         ("on_post_hook", "hook", "hint"),
         ("a callback", "callback", "hint or event"),
         ("order history", "history", "statement"),

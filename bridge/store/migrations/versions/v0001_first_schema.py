@@ -41,6 +41,7 @@ def upgrade() -> None:
     balances()
     ledger()
     orders()
+    deposits()
     service()
     if op.get_bind().dialect.name == "postgresql":
         op.create_index(
@@ -198,6 +199,88 @@ def orders() -> None:
         sa.PrimaryKeyConstraint("storefront", "order_id"),
     )
     op.create_index("inbox_due", "inbox", ["due_at"], unique=False)
+
+
+def deposits() -> None:
+    """What tenants are about to pay, and their way to the page where they do."""
+    op.create_table(
+        "deposits",
+        key("tenant_id"),
+        key("deposit_id"),
+        key("caller"),
+        key("idempotency_key"),
+        octets("request_digest"),
+        key("storefront"),
+        word("mode"),
+        number("amount"),
+        number("bonus"),
+        key("currency"),
+        prose("plan"),
+        number("periods"),
+        prose("return_url"),
+        prose("metadata"),
+        number("expires_at"),
+        number("created_at"),
+        prose("pay_url"),
+        word("status"),
+        number("order_id", nullable=True),
+        word("order_status"),
+        prose("because"),
+        prose("purpose"),
+        word("purpose_status"),
+        word("purpose_reason"),
+        prose("purpose_entry"),
+        number("watch_since"),
+        number("watch_at", nullable=True),
+        number("changed_at"),
+        number("credited_at", nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "deposit_id"),
+    )
+    owner = ["tenant_id", "caller", "idempotency_key"]
+    op.create_index("deposits_key", "deposits", owner, unique=True)
+    op.create_index("deposits_id", "deposits", ["deposit_id"], unique=False)
+    op.create_index("deposits_order", "deposits", ["storefront", "order_id"], unique=False)
+    op.create_index("deposits_watch", "deposits", ["storefront", "watch_at"], unique=False)
+    op.create_index("deposits_expiry", "deposits", ["status", "expires_at"], unique=False)
+    op.create_table(
+        "payment_requests",
+        key("tenant_id"),
+        key("request_id"),
+        key("caller"),
+        key("idempotency_key"),
+        octets("request_digest"),
+        number("amount"),
+        key("currency"),
+        word("purpose"),
+        prose("reference"),
+        prose("description"),
+        prose("metadata"),
+        prose("card_url"),
+        prose("paypal_url"),
+        prose("return_url"),
+        number("created_at"),
+        word("status"),
+        prose("entry_id"),
+        number("changed_at"),
+        sa.PrimaryKeyConstraint("tenant_id", "request_id"),
+    )
+    op.create_index("payment_requests_key", "payment_requests", owner, unique=True)
+    op.create_index("payment_requests_id", "payment_requests", ["request_id"], unique=False)
+    op.create_table(
+        "portal_sessions",
+        key("tenant_id"),
+        key("session_id"),
+        word("language"),
+        word("can"),
+        prose("return_url"),
+        number("created_at"),
+        number("link_expires_at"),
+        number("expires_at"),
+        number("entered_at", nullable=True),
+        number("left_at", nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "session_id"),
+    )
+    op.create_index("portal_sessions_expiry", "portal_sessions", ["expires_at"], unique=False)
 
 
 def service() -> None:

@@ -9,6 +9,7 @@ from bridge.domain.clock import Clock, Instant
 from bridge.domain.errors import ConfigurationError
 from bridge.domain.order import Order, Unreadable
 from bridge.storefront import address, paging, parse
+from bridge.storefront.checkout import Checkout
 from bridge.storefront.errors import SMALLER_MAY_DO, OrderGoneError, StorefrontAnswerError
 from bridge.storefront.paging import Broken
 from bridge.storefront.session import Limits, Params, SessionAPI
@@ -50,7 +51,7 @@ class Webhook(NamedTuple):
 
 
 class Client:
-    """One storefront. Its methods may be called from several threads.
+    """One storefront. Its methods may be called from several threads, and those of `checkout`.
 
     They raise the errors of bridge.storefront.errors, which never hold a key or shopper data.
     """
@@ -87,6 +88,7 @@ class Client:
         self._tag_key = tag_key
         self._page_size_max = page_size_max
         self._transport = Transport(name, api, limits, clock, sleep)
+        self.checkout = Checkout(name, self._transport)
 
     def order(self, order_id: int) -> Order | Unreadable | None:
         """Return the order as it is now ("trash" is a status), None if it was deleted for good."""

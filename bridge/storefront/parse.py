@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.domain.clock import Instant, from_datetime
+from bridge.domain.deposit import TAG_KEY
 from bridge.domain.order import Line, Order, Refund, RefundLine, Unreadable, key_digest
 
 ID_MAX = 2**63 - 1
@@ -92,6 +93,7 @@ def _order(row: Any, storefront: str, tag_key: str, fetched_at: Instant) -> Orde
         lines=_lines(row, tag_key),
         refunds=_short_refunds(row),
         fetched_at=fetched_at,
+        seals=_tags(row, TAG_KEY),
     )
 
 
@@ -112,6 +114,7 @@ def _line(row: Any, kind: str, tag_key: str) -> Line:
         total=_needed(row, "total"),
         total_tax=_needed(row, "total_tax"),
         tags=_tags(row, tag_key),
+        seals=_tags(row, TAG_KEY),
     )
 
 

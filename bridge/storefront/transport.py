@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from typing import Any
 
 import requests
 import structlog
@@ -28,6 +30,9 @@ from bridge.storefront.session import Limits, Params, SessionAPI
 
 BACKOFF_MAX_S = 20
 """The longest pause before another attempt when the storefront asked for none."""
+
+Send = Callable[[], requests.Response]
+"""Sends one request and waits for the headers of its answer."""
 
 _CHUNK_BYTES = 8192
 _backoff = wait_random_exponential(max=BACKOFF_MAX_S)
@@ -60,6 +65,27 @@ class Transport:
         Without `insist`, errors that a smaller question may avoid are raised at once. Raises the
         errors of bridge.storefront.errors; none of them holds a key, a query or a body.
         """
+        return self._patiently(path, partial(self._api.get, path, params=params), insist=insist)
+
+    def post(self, path: str, params: Params, body: Any) -> Reply:
+        """Create something at `path`, in one attempt: it may be done although its answer is lost.
+
+        Raises what `get` does.
+        """
+        return self._once(path, partial(self._api.post, path, body, params=params))
+
+    def put(self, path: str, params: Params, body: Any) -> Reply:
+        """Change what is at `path`, with the patience of `get`: twice does what once does.
+
+        Raises what `get` does.
+        """
+        return self._patiently(path, partial(self._api.put, path, body, params=params))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def _patiently(self, path: str, send: Send, *, insist: bool = True) -> Reply:
         passing = self._is_passing if insist else self._is_passing_and_light
         retrying = Retrying(
             sleep=self._sleep,
@@ -69,25 +95,21 @@ class Transport:
             before_sleep=self._tell,
             reraise=True,
         )
-        return retrying(self._once, path, params)
+        return retrying(self._once, path, send)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._api.close()
-
-    def _once(self, path: str, params: Params) -> Reply:
+    def _once(self, path: str, send: Send) -> Reply:
         outcome = "answered"
         try:
-            return self._ask(path, params)
+            return self._ask(path, send)
         except BridgeError as error:
             outcome = error.code
             raise
         finally:
             metrics.storefront_requests_total.labels(self._name, outcome).inc()
 
-    def _ask(self, path: str, params: Params) -> Reply:
+    def _ask(self, path: str, send: Send) -> Reply:
         sent_at = self._clock()
-        with closing(self._send(path, params)) as response:
+        with closing(self._send(send)) as response:
             body = self._body(response)
         reply = Reply(
             storefront=self._name,
@@ -102,10 +124,10 @@ class Transport:
         refusals.check(reply)
         return reply
 
-    def _send(self, path: str, params: Params) -> requests.Response:
+    def _send(self, send: Send) -> requests.Response:
         """Send, and wait for the headers. Causes are dropped: they repeat the signed address."""
         try:
-            response: requests.Response = self._api.get(path, params=params)
+            return send()
         except requests.exceptions.SSLError:
             raise StorefrontUnavailableError(
                 self._say(
@@ -122,7 +144,6 @@ class Transport:
                     "and port in url are right"
                 )
             ) from None
-        return response
 
     def _body(self, response: requests.Response) -> bytes:
         """Read the body, at most `body_bytes_max` and for at most `read_timeout_s`."""

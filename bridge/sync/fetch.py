@@ -42,9 +42,9 @@ def complete(source: Source, arrived: Iterable[Arrived]) -> Iterator[Arrived]:
 
     An order deleted in the meantime is left to the next look at it.
     """
-    by_line = source.policy.rules.needs_refund_lines()
+    rules = source.policy.rules
     for order in arrived:
-        if by_line and isinstance(order, Order) and order.refunds:
+        if isinstance(order, Order) and order.refunds and rules.needs_refund_lines(order):
             with contextlib.suppress(OrderGoneError):
                 yield source.client.with_refund_lines(order)
         else:

@@ -6,22 +6,25 @@ No I/O and no clock, like the rules it applies.
 from typing import NamedTuple
 
 from bridge.domain.clock import HOUR, Instant, isoformat
-from bridge.domain.crediting import DEPOSIT, DISPUTE, Held, HeldReason, Worth, effects
+from bridge.domain.crediting import BONUS, DEPOSIT, DISPUTE, Worth, effects
 from bridge.domain.drift import (
     BACKWARD_WAIT,
     Finding,
     FindingKind,
     Posted,
     Slot,
+    balances,
     findings,
     is_backward,
     targets,
     waiting_targets,
 )
 from bridge.domain.entry import EffectDraft
+from bridge.domain.held import Held, HeldReason
 from bridge.domain.order import Order, Unreadable, digest
 from bridge.store.orders import CREDITED, HELD, NOTHING, WAITING, Seen, effect_name
 from bridge.sync.context import Policy
+from bridge.sync.started import Begun, objection
 
 REREAD_AFTER: Instant = HOUR
 """When an order that could not be read is read again."""
@@ -36,10 +39,18 @@ class Judgement(NamedTuple):
     recheck_at: Instant | None = None
 
 
-def judge(
-    arrived: Order | Unreadable, seen: Seen, posted: Posted, policy: Policy, now: Instant
+def judge(  # noqa: PLR0913, PLR0917 - these six are all that a judgement rests on
+    arrived: Order | Unreadable,
+    seen: Seen,
+    posted: Posted,
+    policy: Policy,
+    begun: Begun,
+    now: Instant,
 ) -> Judgement:
-    """Judge an order as it arrived against the order as it was seen before."""
+    """Judge an order as it arrived against the order as it was seen before.
+
+    `begun` are the deposits it may belong to.
+    """
     if isinstance(arrived, Unreadable):
         held = Held(HeldReason.UNREADABLE, f"{arrived.why}; it is read again every hour")
         row = seen._replace(digest=b"")
@@ -54,6 +65,8 @@ def judge(
         return _held(kept, Held(HeldReason.IDENTITY_CHANGED, because), posted, now)
     kept = kept._replace(fingerprint=arrived.fingerprint)
     worth = effects(arrived, policy.rules)
+    if isinstance(worth, Worth) and worth.effects:
+        worth = objection(arrived, begun) or worth
     if isinstance(worth, Held):
         return _held(kept, worth, posted, now)
     return _weighed(arrived, kept, worth, posted, now)
@@ -112,21 +125,13 @@ def _held(kept: Seen, held: Held, posted: Posted, now: Instant) -> Judgement:
         Finding(
             FindingKind.HELD, row.storefront, row.order_id, *wallet_id, amount, amount, held.because
         )
-        for wallet_id, amount in _balances(posted).items()
+        for wallet_id, amount in balances(posted).items()
     ]
     tenant_id = kept.tenant_id
     blank = Finding(
         FindingKind.HELD, row.storefront, row.order_id, tenant_id, "", 0, 0, held.because
     )
     return Judgement(row, findings=tuple(found or [blank]))
-
-
-def _balances(posted: Posted) -> dict[tuple[str, str], int]:
-    sums: dict[tuple[str, str], int] = {}
-    for slot, amount in posted.items():
-        if slot.effect != DISPUTE and amount:
-            sums[slot.wallet_id] = sums.get(slot.wallet_id, 0) + amount
-    return sums
 
 
 def _weighed(order: Order, kept: Seen, worth: Worth, posted: Posted, now: Instant) -> Judgement:
@@ -179,7 +184,7 @@ def _draft(order: Order, kept: Seen, slot: Slot, target: int, now: Instant) -> E
 def _occurred_at(order: Order, effect: str, target: int, now: Instant) -> Instant:
     """Say when it happened, by the storefront's stamps; never later than now, whatever they say."""
     paid = order.paid_at or order.completed_at
-    happened = paid if effect == DEPOSIT and target and paid else order.modified_at
+    happened = paid if effect in {DEPOSIT, BONUS} and target and paid else order.modified_at
     return min(happened, now)
 
 
@@ -191,4 +196,6 @@ def _description(order: Order, effect: str, target: int) -> str:
         return (
             f"Order {order.id} is disputed" if target else f"Dispute of order {order.id} has ended"
         )
+    if effect == BONUS and target:
+        return f"Bonus for order {order.id}"
     return f"Deposit by order {order.id}" if target else f"Order {order.id} is {order.status}"

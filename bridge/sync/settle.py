@@ -12,17 +12,19 @@ import structlog
 
 from bridge import metrics
 from bridge.domain.clock import MINUTE, Instant
-from bridge.domain.crediting import HeldReason
 from bridge.domain.drift import Finding, Posted
 from bridge.domain.entry import DECLINED, Outcome
 from bridge.domain.errors import BridgeError, StorefrontStoppedError
+from bridge.domain.held import HeldReason
 from bridge.domain.order import Order, Unreadable
 from bridge.store import cursors, inbox, ledger, orders
 from bridge.store.database import Connection
 from bridge.store.inbox import Hint
-from bridge.store.orders import HELD, WAITING, Seen, Sighting
+from bridge.store.orders import CREDITED, HELD, WAITING, Seen, Sighting
+from bridge.sync import started
 from bridge.sync.context import Context, Counts, Policy
 from bridge.sync.judge import Judgement, judge, state_digest, too_large, unknown_tenant
+from bridge.sync.started import Begun
 
 log = structlog.get_logger()
 
@@ -78,7 +80,9 @@ def compare(context: Context, policy: Policy, arrived: Iterable[Arrived]) -> Set
         with context.database.read() as tx:
             known = orders.known(tx, policy.storefront, [order.id for order in some])
             seen = {o.id: known.get(o.id) or Seen(policy.storefront, o.id) for o in some}
-            for judgement, _ in _judged(tx, policy, some, seen, context.clock()):
+            begun = started.begun(tx, policy, some, seen, lock=False)
+            pairs = [(order, seen[order.id]) for order in some]
+            for judgement, _ in _judged(tx, policy, pairs, begun, context.clock()):
                 counts[judgement.seen.verdict] += 1
                 findings += judgement.findings
     return Settled(counts, findings)
@@ -170,15 +174,17 @@ def _settle(
             f"storefront {policy.storefront} is stopped: {state.stopped_because}"
         )
     seen = orders.lock(tx, policy.storefront, [order.id for order in some])
+    begun = started.begun(tx, policy, some, seen, lock=True)
     # Locked, so nobody overtakes us; but somebody may have while we were fetching.
     stale = [order for order in some if _is_stale(order, seen[order.id])]
-    judged = _judged(tx, policy, [order for order in some if order not in stale], seen, now)
-    judged = _posted(tx, judged, now)
+    fresh = [(order, seen[order.id]) for order in some if order not in stale]
+    judged = _posted(tx, _judged(tx, policy, fresh, begun, now), now)
     kept = [judgement for judgement, _ in judged]
     totals = {order.id: str(order.total) for order in some if isinstance(order, Order)}
     news = [judgement.seen for judgement in kept if _says_more(judgement.seen, seen)]
     rows = [row._replace(sightings=row.sightings + 1) for row in news]
     orders.save(tx, rows, [_sighting(row, totals.get(row.order_id, ""), way, now) for row in rows])
+    started.follow(tx, policy.storefront, [judgement.seen for judgement in kept], begun, now)
     inbox.put(tx, [*_rechecks(kept, now), *_retries(policy, stale, now)])
     _stop_if_replaced(tx, policy, kept, now)
     counts: Counts = Counter(judgement.seen.verdict for judgement in kept)
@@ -201,20 +207,18 @@ _Judged = list[tuple[Judgement, Posted]]
 def _judged(
     tx: Connection,
     policy: Policy,
-    some: Sequence[Arrived],
-    seen: dict[int, Seen],
+    some: Sequence[tuple[Arrived, Seen]],
+    begun: Begun,
     now: Instant,
 ) -> _Judged:
-    everything = orders.posted(tx, policy.storefront, [order.id for order in some])
+    everything = orders.posted(tx, policy.storefront, [order.id for order, _ in some])
     judged: _Judged = []
-    for order in some:
-        row = seen[order.id]
-        mine = {
-            slot: amount
-            for (slot, generation), amount in everything.get(order.id, {}).items()
-            if generation == row.generation
-        }
-        judged.append((judge(order, row, mine, policy, now), mine))
+    for order, row in some:
+        mine = row.own(everything)
+        judgement = judge(order, row, mine, policy, begun, now)
+        if judgement.seen.verdict == CREDITED:
+            begun.credited(order.id)
+        judged.append((judgement, mine))
     return judged if policy.create_tenants else _tenants_checked(tx, judged, now)
 
 

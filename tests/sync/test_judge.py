@@ -3,8 +3,9 @@
 import pytest
 
 from bridge.domain.clock import HOUR, MINUTE
-from bridge.domain.crediting import HeldReason, Rules
+from bridge.domain.crediting import Rules
 from bridge.domain.drift import FindingKind, Posted
+from bridge.domain.held import HeldReason
 from bridge.domain.order import Order, Unreadable
 from bridge.store.orders import CREDITED, HELD, NOTHING, WAITING, Seen
 from bridge.sync.context import Policy
@@ -15,6 +16,7 @@ from bridge.sync.judge import (
     too_large,
     unknown_tenant,
 )
+from bridge.sync.started import Begun
 from tests.examples import ACME, GLOBEX, NOON, on, order, refunded
 
 NEW = Seen("main", 63)
@@ -25,7 +27,7 @@ POLICY = Policy("main")
 def judged(
     arrived: Order | Unreadable, seen: Seen = NEW, posted: Posted | None = None, now: int = NOON
 ) -> Judgement:
-    return judge(arrived, seen, PAID if posted is None else posted, POLICY, now)
+    return judge(arrived, seen, PAID if posted is None else posted, POLICY, Begun({}, ()), now)
 
 
 def asked(judgement: Judgement) -> list[tuple[str, str, str, int]]:
@@ -295,7 +297,7 @@ def test_a_balance_beyond_64_bits_holds_the_order() -> None:
 def test_the_digest_of_a_state_changes_with_the_order_and_with_the_rules_only() -> None:
     usual = state_digest(order(), POLICY)
     assert state_digest(order(fetched_at=NOON + 1), POLICY) == usual
-    assert state_digest(order(), POLICY._replace(create_tenants=False)) == usual
+    assert state_digest(order(), Policy("main", create_tenants=False)) == usual
     assert state_digest(order(total="50.01"), POLICY) != usual
     other_rules = Policy("main", Rules(statuses=frozenset({"processing"})))
     assert state_digest(order(), other_rules) != usual

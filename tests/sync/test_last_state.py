@@ -4,19 +4,22 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.clock import MINUTE, Instant
-from bridge.domain.crediting import AmountRule, Held, Rules, effects
+from bridge.domain.crediting import AmountRule, Rules, effects
 from bridge.domain.drift import Slot
 from bridge.domain.entry import POSTED
+from bridge.domain.held import Held
 from bridge.domain.order import Order, Refund, RefundLine, Unreadable
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store.orders import Seen
 from bridge.sync.context import Policy
 from bridge.sync.judge import judge
+from bridge.sync.started import Begun
+from tests.depositing import KEYS, deposit, sealed
 from tests.examples import NOON, line, order
 
 Wallets = dict[WalletId, tuple[int, int]]
@@ -49,7 +52,7 @@ class Ledger:
             for key, effect in self.books.effects.items()
             if key.order_id == arrived.id
         }
-        judgement = judge(arrived, seen, posted, self.policy, self.now)
+        judgement = judge(arrived, seen, posted, self.policy, Begun({}, ()), self.now)
         self.seen[arrived.id] = judgement.seen
         outcomes, self.books = decide(self.books, judgement.drafts, self.now)
         assert all(outcome.status == POSTED for outcome in outcomes)
@@ -171,6 +174,29 @@ def test_an_order_alone_never_makes_a_debt_and_holds_no_more_than_it_gave(
         ledger.show(arrived, after)
         for balance, free in ledger.wallets().values():
             assert 0 <= free <= balance
+
+
+SIGNED = Rules(deposit_keys=KEYS)
+SIGNED_LINES = (line(1, total="40.00", seals=(sealed(deposit(amount=4000, bonus=333)),)),)
+BEGUN = st.builds(
+    order,
+    status=st.sampled_from(STATUSES),
+    tags=st.sampled_from([("acme",), ()]),
+    lines=st.sampled_from([SIGNED_LINES, SIGNED_LINES + LINES[1:], LINES]),
+    refunds=st.lists(st.sampled_from(REFUNDS[:3]), unique=True).map(tuple),
+)
+
+
+@often
+@given(st.lists(st.tuples(BEGUN, PAUSES), max_size=12), BEGUN)
+def test_a_deposit_and_its_bonus_end_where_the_last_state_says(
+    seen: list[tuple[Order | Unreadable, Instant]], last: Order
+) -> None:
+    assume(not isinstance(effects(last, SIGNED), Held))
+    ledger = lived(SIGNED, seen)
+    assert all(0 <= free <= balance for balance, free in ledger.wallets().values())
+    ledger.settle([last])
+    assert available(ledger.wallets()) == available(newborn(SIGNED, [last]).wallets())
 
 
 @pytest.mark.parametrize("status", ["completed", "refunded", "processing"])

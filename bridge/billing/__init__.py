@@ -1,0 +1,1 @@
+"""What bridge itself asks of a storefront for a tenant."""

@@ -2,8 +2,9 @@
 
 For `bridge demo` and for tests; nothing else imports it. It plays WooCommerce 10.5 with HPOS tables
 (or legacy storage) as far as bridge meets it: wc/v3 orders, refunds and webhooks with their quirks,
-the pay page, and faults to switch on. Not played: taxes (a fee line costs what it says, as with
-`tax_status: none`), coupons, shipping, stock, log-in, several keys.
+the pay page, the companion plugin with its cart and checkout, and faults to switch on. Not played:
+taxes (a fee line costs what it says, as with `tax_status: none`), coupons, shipping, stock, log-in,
+several keys.
 """
 
 from bridge.sandbox.faults import (

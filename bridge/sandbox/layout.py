@@ -2,6 +2,8 @@
 
 from html import escape
 
+from bridge.sandbox.wire import Response
+
 _STYLE = """
 :root { color-scheme: light dark; --back: #f6f5f2; --card: #fff; --text: #22252b; --soft: #5d6470;
   --line: #dedbd3; --edge: #8b8578; --main: #5b3a8c; --on-main: #fff; }
@@ -62,3 +64,8 @@ def choice(name: str, value: str, label: str, *, chosen: bool) -> str:
         f'<label class="choice"><input type="radio" name="{escape(name)}" value="{escape(value)}"'
         f"{' checked' if chosen else ''}>{escape(label)}</label>"
     )
+
+
+def missing() -> Response:
+    """Answer that there is no such page."""
+    return Response.html(frame("Not found", '<p><a href="/">Back to the storefront</a></p>'), 404)

@@ -23,6 +23,7 @@ STATUSES = {
 }
 DRAFT_STATUSES = ("auto-draft", "checkout-draft")
 PAYABLE_STATUSES = ("pending", "failed", "checkout-draft")
+PAID_STATUSES = ("processing", "completed")
 EDITABLE_STATUSES = ("pending", "on-hold", "auto-draft")
 
 GATEWAYS = {

@@ -1,18 +1,15 @@
-"""The pages people see: the last orders with buttons, the pay page and the thanks after it.
-
-WooCommerce's pay page asks for a nonce, a log-in or an e-mail in some cases; here the key suffices.
-"""
+"""The pages people see: the last orders with buttons, and those of carts and payments."""
 
 import re
-import secrets
-from collections.abc import Callable, Collection, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Collection, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from bridge.sandbox.cart import Cart
+from bridge.sandbox.checkout import Checkout, price
 from bridge.sandbox.controls import TAG_KEY, Controls, newest_orders
-from bridge.sandbox.layout import button, choice, frame
-from bridge.sandbox.model import CARD, GATEWAYS, STATUSES, Order
+from bridge.sandbox.layout import button, frame, missing
+from bridge.sandbox.model import STATUSES, Order
 from bridge.sandbox.orders import RefusedError
 from bridge.sandbox.render import Renderer
 from bridge.sandbox.state import State
@@ -20,9 +17,6 @@ from bridge.sandbox.wire import Request, Response
 
 ORDERS_SHOWN = 20
 NO_TENANT = "no tenant"
-_STATUS_AFTER_PAYING = {"bacs": "on-hold", "cheque": "on-hold", "cod": "processing"}
-_PAY = re.compile(r"/checkout/order-pay/(\d+)/?")
-_RECEIVED = re.compile(r"/checkout/order-received/(\d+)/?")
 _ACT = re.compile(r"/sandbox/orders/(\d+)/([a-z-]+)")
 _OPEN = ("pending", "on-hold", "processing", "failed")
 
@@ -49,30 +43,29 @@ _ACTIONS = {
 class Pages:
     """Answers everything that is not REST."""
 
-    def __init__(self, state: State, renderer: Renderer, controls: Controls) -> None:
+    def __init__(
+        self,
+        state: State,
+        renderer: Renderer,
+        controls: Controls,
+        others: Sequence[Checkout | Cart],
+    ) -> None:
         self._state = state
         self._renderer = renderer
         self._controls = controls
+        self._others = others
 
     def answer(self, request: Request) -> Response:
         """Answer one request of a browser."""
+        for other in self._others:
+            if answer := other.answer(request):
+                return answer
         posted = request.method == "POST"
-        if match := _PAY.fullmatch(request.path):
-            order = self._opened(int(match[1]), request.query)
-            return self._pay(order, request.form) if posted and order else self._pay_page(order)
-        if match := _RECEIVED.fullmatch(request.path):
-            return self._received_page(self._opened(int(match[1]), request.query))
         if posted and request.path == "/sandbox/orders":
             return self._place(request.form)
         if posted and (match := _ACT.fullmatch(request.path)):
             return self._act(int(match[1]), match[2])
-        return self._home() if request.path == "/" else _missing()
-
-    def _opened(self, order_id: int, query: Mapping[str, str]) -> Order | None:
-        """Return the order that the key in the address opens."""
-        order = self._state.orders.get(order_id)
-        key = query.get("key", "").encode()
-        return order if order and secrets.compare_digest(order.key.encode(), key) else None
+        return self._home() if request.path == "/" else missing()
 
     def _home(self) -> Response:
         with self._state.lock:
@@ -101,7 +94,7 @@ class Pages:
         pay = f'<a href="{address}">Pay</a>' if order.needs_payment else ""
         status = STATUSES.get(order.status, order.status.capitalize())
         return (
-            f"<li><div><strong>{_price(order, order.total)}</strong> "
+            f"<li><div><strong>{price(order.total, order.currency)}</strong> "
             f"for {escape(tags or NO_TENANT)}<br><small>Order {order.id}{back}</small></div>"
             f'<span class="status">{escape(status)}</span>{pay}{buttons}</li>'
         )
@@ -115,61 +108,7 @@ class Pages:
         try:
             _ACTIONS[action].do(self._controls, order_id)
         except KeyError:
-            return _missing()
+            return missing()
         except RefusedError as error:
             return Response.html(frame("Not possible", f"<p>{escape(str(error))}</p>"), 409)
         return Response.redirect("/", 303)
-
-    def _pay_page(self, order: Order | None) -> Response:
-        """Offer the methods; a wrong key or a paid order shows none, still with 200."""
-        if order is None or not order.needs_payment:
-            return Response.html(frame("Pay for order", "<p>This order cannot be paid for.</p>"))
-        lines = "".join(
-            f"<li><div>{escape(line.name)}</div><strong>{_price(order, line.total)}</strong></li>"
-            for line in order.products + order.fees
-        )
-        methods = "".join(
-            choice("payment_method", method, title, chosen=method == CARD)
-            for method, title in GATEWAYS.items()
-        )
-        body = (
-            f"<p>Order {order.id}</p><ul>{lines}</ul>"
-            f"<p>Total <strong>{_price(order, order.total)}</strong></p>"
-            '<form class="card" method="post">'
-            '<input type="hidden" name="woocommerce_pay" value="1">'
-            f"<fieldset><legend>How do you pay?</legend>{methods}</fieldset>"
-            '<button class="main">Pay for order</button></form>'
-        )
-        return Response.html(frame("Pay for order", body))
-
-    def _pay(self, order: Order, form: Mapping[str, str]) -> Response:
-        method = form.get("payment_method", "")
-        with self._state.lock:
-            if method not in GATEWAYS or not order.needs_payment:
-                return self._pay_page(order)
-            fields = {"payment_method": method, "payment_method_title": GATEWAYS[method]}
-            self._controls.update_order(order.id, **fields)
-            if method == CARD:
-                self._controls.pay(order.id, f"sandbox_{secrets.token_hex(8)}")
-            else:
-                self._controls.set_status(order.id, _STATUS_AFTER_PAYING[method])
-        place = f"{self._renderer.url}/checkout/order-received/{order.id}/?key={order.key}"
-        return Response.redirect(place)
-
-    def _received_page(self, order: Order | None) -> Response:
-        if order is None:
-            return _missing()
-        status = STATUSES.get(order.status, order.status)
-        body = (
-            f"<p>Thank you. Order {order.id} over {_price(order, order.total)} "
-            f'is now: {escape(status)}.</p><p><a href="/">Back to the storefront</a></p>'
-        )
-        return Response.html(frame("Order received", body))
-
-
-def _price(order: Order, amount: Decimal) -> str:
-    return f"{amount} {escape(order.currency)}"
-
-
-def _missing() -> Response:
-    return Response.html(frame("Not found", '<p><a href="/">Back to the storefront</a></p>'), 404)

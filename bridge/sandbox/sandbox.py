@@ -3,12 +3,15 @@
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
 from bridge.domain.clock import Clock, utc_now
 from bridge.sandbox.auth import Gate
+from bridge.sandbox.cart import Cart
+from bridge.sandbox.checkout import Checkout
+from bridge.sandbox.companion import Companion
 from bridge.sandbox.controls import Controls
 from bridge.sandbox.faults import Fault, Faults
 from bridge.sandbox.model import STATUSES, Settings
@@ -31,9 +34,10 @@ class Sandbox(Controls):
     `time_zone_offset_s` is the site's zone east of UTC; `decimals` the storefront's, whatever the
     currency has; `legacy_storage` plays posts tables; `plays_https` takes Basic auth as behind TLS.
     `custom_statuses` are slugs with names, such as a plugin registers. Webhooks go out every
-    `webhook_interval_s`, or only by `deliver_webhooks()` where it is None. `on_request` is called
-    with each REST request before it is answered; `requests` keeps the last ones; `faults` makes the
-    storefront misbehave.
+    `webhook_interval_s`, or only by `deliver_webhooks()` where it is None. With `companion_keys`,
+    the companion plugin is installed and opens the deposit links sealed with any of them.
+    `on_request` is called with each REST request before it is answered; `requests` keeps the last
+    ones; `faults` makes the storefront misbehave.
     """
 
     def __init__(  # noqa: PLR0913 - each is one setting of a storefront
@@ -48,6 +52,7 @@ class Sandbox(Controls):
         plays_https: bool = False,
         custom_statuses: Mapping[str, str] = MappingProxyType({}),
         webhook_interval_s: float | None = None,
+        companion_keys: Sequence[bytes] = (),
     ) -> None:
         settings = Settings(
             currency=currency,
@@ -71,7 +76,11 @@ class Sandbox(Controls):
         orders = OrderRoutes(self._state, self._renderer, self.faults.broken_orders)
         webhooks = WebhookRoutes(self._webhooks, self._renderer)
         self._rest = Rest(gate, self.url, orders.routes() + webhooks.routes())
-        self._pages = Pages(self._state, self._renderer, self)
+        checkout = Checkout(self._state, self._renderer, self, returns=bool(companion_keys))
+        others: list[Checkout | Cart] = [checkout]
+        if companion_keys:
+            others.append(Cart(self._state, Companion(companion_keys), self, checkout))
+        self._pages = Pages(self._state, self._renderer, self, others)
         self._webhook_interval_s = webhook_interval_s
         self._stopping = threading.Event()
         self._deliverer = threading.Thread(target=self._keep_delivering, daemon=True)

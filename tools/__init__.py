@@ -1,0 +1,1 @@
+"""Scripts of the gate, and the one that draws the README's pictures."""

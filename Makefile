@@ -6,7 +6,8 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lint types imports sizes words proofs bench bench-quick lock clean
+.PHONY: help install demo test check format lint types imports sizes words proofs bench bench-quick \
+	screenshots lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +48,9 @@ words: $(STAMP) ## one word per thing
 
 proofs: $(STAMP) ## the long proofs: sixty crashes under load (minutes)
 	@$(BIN)/python -m pytest -m long --timeout 1800 -o addopts= $(PYTEST_ARGS)
+
+screenshots: $(STAMP) ## draw docs/images anew (needs chromium)
+	@$(BIN)/python -m tools.screenshots
 
 bench: $(STAMP) ## measure bridge beside pgbench, a bare loop and a naive peer; writes docs/performance.md
 	@$(BIN)/python -m bench

@@ -66,7 +66,7 @@ drafts_total = Counter(
 # Runs and the orders they read.
 runs_total = Counter(
     "bridge_runs_total",
-    "Runs ended, by storefront, kind (poll, sweep, ingest, reconcile) and outcome.",
+    "Runs ended, by storefront, kind (poll, sweep, ingest, watch, reconcile) and outcome.",
     ("storefront", "kind", "outcome"),
     registry=registry,
 )

@@ -4,14 +4,21 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import cached_property
 
+from bridge.api.pages.look import Portal
 from bridge.api.services import Services
 from bridge.api.services import Storefront as ApiStorefront
+from bridge.billing.deposits import Deposits
+from bridge.billing.tills import Till
 from bridge.config import Config, Storefront
 from bridge.config import secrets as secret_files
+from bridge.config.deposits import LOGO_TYPES
 from bridge.domain.clock import DAY, SECOND, Clock, utc_now
+from bridge.domain.crediting import Rules
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import ConfigurationError, NotFoundError
+from bridge.domain.signing import Keys, derived
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.leases import Leases
@@ -33,7 +40,7 @@ class Wiring:
         self.batcher = Batcher(self.database, clock)
         leases = Leases(self.database, clock, holder or _this_process())
         self.context = Context(self.database, leases, clock)
-        self._clients: list[Client] = []
+        self._clients: dict[str, Client] = {}
         self._sources: dict[str, Source] = {}
 
     def require_schema(self) -> None:
@@ -51,30 +58,21 @@ class Wiring:
         names = ", ".join(one.name for one in self.config.storefronts) or "none"
         raise NotFoundError(f"no storefront {name!r} is configured; there are: {names}")
 
+    def rules(self, storefront: Storefront) -> Rules:
+        """Return the rules for a storefront's orders, those of the deposits that we sign too."""
+        keys = self._keys(f"deposit-tag/{storefront.name}")
+        return storefront.rules()._replace(deposit_keys=keys)
+
     def policy(self, storefront: Storefront) -> Policy:
         """Return how a storefront's orders are credited."""
         create = storefront.crediting.unknown_tenants == "create"
-        return Policy(storefront.name, storefront.rules(), create_tenants=create)
+        return Policy(storefront.name, self.rules(storefront), create_tenants=create)
 
     def client(self, storefront: Storefront) -> Client:
-        """Make a client; its secrets are read now, ConfigurationError where that fails."""
-        ca_file = storefront.ca_file and self.config.directory / storefront.ca_file
-        client = Client(
-            storefront.name,
-            storefront.url,
-            self._secret(storefront.consumer_key_file),
-            self._secret(storefront.consumer_secret_file),
-            clock=self.clock,
-            tag_key=storefront.tag_key,
-            connect_timeout_s=storefront.connect_timeout_s,
-            read_timeout_s=storefront.read_timeout_s,
-            body_bytes_max=storefront.body_bytes_max,
-            page_size_max=storefront.page_size_max,
-            insecure_http=storefront.insecure_http,
-            verify_tls=str(ca_file) if ca_file else True,
-        )
-        self._clients.append(client)
-        return client
+        """Return a storefront's client, made once; ConfigurationError where a secret is missing."""
+        if storefront.name not in self._clients:
+            self._clients[storefront.name] = self._client(storefront)
+        return self._clients[storefront.name]
 
     def source(self, name: str) -> Source:
         """Return how a storefront is read and credited; reads its secrets, as `client` does.
@@ -84,6 +82,22 @@ class Wiring:
         if name not in self._sources:
             self._sources[name] = self._source(self.storefront(name))
         return self._sources[name]
+
+    @cached_property
+    def deposits(self) -> Deposits | None:
+        """Who opens deposits, None where no storefront takes any."""
+        takers = [one for one in self.config.storefronts if one.deposits.currencies]
+        if not takers:
+            return None
+        public_url = self.config.portal.public_url
+        return Deposits(
+            self.database,
+            self.context.leases,
+            self.clock,
+            {one.name: self._till(one) for one in takers},
+            {plan.id: plan.plan() for plan in self.config.plans},
+            f"{public_url}/billing/return" if public_url else "",
+        )
 
     def services(
         self,
@@ -103,13 +117,32 @@ class Wiring:
             reconcile=reconcile,
             nudge=nudge,
             ready=ready,
+            deposits=self.deposits,
+            portal=self._portal(),
         )
 
     def close(self) -> None:
         """Close every connection."""
-        for client in self._clients:
+        for client in self._clients.values():
             client.close()
         self.database.close()
+
+    def _client(self, storefront: Storefront) -> Client:
+        ca_file = storefront.ca_file and self.config.directory / storefront.ca_file
+        return Client(
+            storefront.name,
+            storefront.url,
+            self._secret(storefront.consumer_key_file),
+            self._secret(storefront.consumer_secret_file),
+            clock=self.clock,
+            tag_key=storefront.tag_key,
+            connect_timeout_s=storefront.connect_timeout_s,
+            read_timeout_s=storefront.read_timeout_s,
+            body_bytes_max=storefront.body_bytes_max,
+            page_size_max=storefront.page_size_max,
+            insecure_http=storefront.insecure_http,
+            verify_tls=str(ca_file) if ca_file else True,
+        )
 
     def _source(self, storefront: Storefront) -> Source:
         window_s = storefront.sweep_window_days * DAY // SECOND
@@ -126,7 +159,50 @@ class Wiring:
 
     def _for_api(self, storefront: Storefront) -> ApiStorefront:
         webhook_secrets = tuple(map(self._secret, storefront.webhook_secret_file))
-        return ApiStorefront(storefront.name, storefront.rules(), webhook_secrets)
+        return ApiStorefront(storefront.name, self.rules(storefront), webhook_secrets)
+
+    def _till(self, storefront: Storefront) -> Till:
+        return Till(
+            storefront.name,
+            storefront.url,
+            storefront.tag_key,
+            storefront.deposits.terms(),
+            self._keys(f"deposit-tag/{storefront.name}"),
+            self._keys(f"deposit-link/{storefront.name}"),
+            lambda: self.client(storefront).checkout,
+        )
+
+    def _portal(self) -> Portal | None:
+        said = self.config.portal
+        if said.public_url is None:
+            return None
+        logo = self.config.directory / said.logo_file if said.logo_file else None
+        taken = (
+            one.currency for site in self.config.storefronts for one in site.deposits.currencies
+        )
+        return Portal(
+            public_url=said.public_url,
+            name=said.name,
+            logo=logo.read_bytes() if logo else b"",
+            logo_type=LOGO_TYPES[logo.suffix.lower()] if logo else "",
+            accent=said.accent,
+            accent_dark=said.accent_dark,
+            language=said.language,
+            zone=said.timezone,
+            link_keys=self._keys("portal-link"),
+            cookie_keys=self._keys("portal-cookie"),
+            form_keys=self._keys("portal-form"),
+            link_expires_in=said.link_expires_in_s * SECOND,
+            session_expires_in=said.session_expires_in_s * SECOND,
+            currencies=tuple(dict.fromkeys(taken)),
+        )
+
+    def _keys(self, purpose: str) -> Keys:
+        return derived(self._signing_keys, purpose)
+
+    @cached_property
+    def _signing_keys(self) -> tuple[str, ...]:
+        return tuple(map(self._secret, self.config.signing.key_file))
 
     def _secret(self, reference: str) -> str:
         return secret_files.read(reference, self.config.directory)

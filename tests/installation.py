@@ -17,11 +17,29 @@ import httpx
 
 from bridge.config import load
 from bridge.domain.clock import utc_now
+from bridge.domain.signing import Keys, derived
 from bridge.sandbox import Sandbox
 from bridge.store import keys
 from bridge.wiring import Wiring
 
 WEBHOOK_SECRET = "s3cret"
+SIGNING_KEY = "correct horse battery staple stapler"
+LINK_KEYS: Keys = derived([SIGNING_KEY], "deposit-link/main")  # what the companion plugin has
+DEPOSITS = """\
+[signing]
+key_file = "signing_key"
+[[deposits.currencies]]
+currency = "EUR"
+minimum = 500
+maximum = 1000000
+presets = [2500, 5000, 10000]
+bonus = [{ at_least = 10000, percent = 5 }]
+[[plans]]
+id = "pro"
+name = "Pro"
+price = 1900
+currency = "EUR"
+"""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 FOLLOW_TIMEOUT_S = 10.0
@@ -69,17 +87,20 @@ def installed(
     database_url: str = "sqlite:///bridge.db",
     api: str = "127.0.0.1:0",
     webhooks: str = "127.0.0.1:0",
+    portal: str = "",
 ) -> Installation:
-    """Install beside a sandbox."""
+    """Install beside a sandbox; with `portal`, its host and port, deposits can be made, too."""
     secrets = {
         "key": sandbox.consumer_key,
         "secret": sandbox.consumer_secret,
         "webhook_secret": WEBHOOK_SECRET,
+        "signing_key": SIGNING_KEY,
     }
     for name, secret in secrets.items():
         path = directory / name
         path.touch(mode=0o600)
         path.write_text(f"{secret}\n")
+    page = f'[portal]\nlisten = "{portal}"\npublic_url = "http://{portal}"\n' if portal else ""
     installation = Installation(directory)
     installation.config.write_text(f"""
 [database]
@@ -88,6 +109,7 @@ url = "{database_url}"
 listen = "{api}"
 [webhooks]
 listen = "{webhooks}"
+{DEPOSITS + page if portal else ""}
 [[storefronts]]
 name = "main"
 url = "{sandbox.url}"
@@ -96,6 +118,13 @@ consumer_secret_file = "secret"
 webhook_secret_file = "webhook_secret"
 """)
     return installation
+
+
+def free_port() -> int:
+    """A port that is free now, for what must know its own address before it listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Daemon:
@@ -189,4 +218,4 @@ def running(installation: Installation, *options: str, **environment: str) -> It
             )
         )
         stack.callback(process.kill)
-        yield Daemon(process, ear, log, installation.key("read", "debit", "admin"))
+        yield Daemon(process, ear, log, installation.key(*keys.SCOPES))

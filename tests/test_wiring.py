@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from bridge.api.services import Services
 from bridge.config import load
 from bridge.domain.clock import DAY, Instant, parse
 from bridge.domain.errors import ConfigurationError, NotFoundError
+from bridge.domain.signing import derived
 from bridge.sandbox import Sandbox
 from bridge.wiring import Wiring
-from tests.installation import WEBHOOK_SECRET, Installation, installed
+from tests.installation import DEPOSITS, SIGNING_KEY, WEBHOOK_SECRET, Installation, installed
 
+PAGE = '[portal]\npublic_url = "https://billing.example.com"\nlogo_file = "logo.svg"\n'
 NOON = parse("2026-11-22T12:00:00Z")
 
 
@@ -25,6 +28,10 @@ def installation(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Installation
 
 def wired(installation: Installation) -> Wiring:
     return Wiring(load(installation.config), clock=lambda: NOON)
+
+
+def services_of(wiring: Wiring) -> Services:
+    return wiring.services(reconcile=lambda _: "run_1", nudge=lambda _: None, ready=list)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +69,50 @@ def test_the_api_is_given_the_webhook_secrets_and_nobody_a_repr_of_keys(
     installation: Installation,
 ) -> None:
     wiring = wired(installation)
-    services = wiring.services(reconcile=lambda _: "run_1", nudge=lambda _: None, ready=list)
+    services = services_of(wiring)
     assert services.storefronts["main"].webhook_secrets == (WEBHOOK_SECRET,)
     assert "ck_" not in repr(wiring.source("main")) + repr(wiring.config)
+
+
+def test_without_their_settings_there_are_neither_deposits_nor_a_page(
+    installation: Installation,
+) -> None:
+    services = services_of(wired(installation))
+    assert (services.deposits, services.portal) == (None, None)
+
+
+@pytest.fixture
+def depositing(installation: Installation) -> Installation:
+    """With deposits, and with a page that has a logo."""
+    installation.edit("[[storefronts]]", f"{DEPOSITS}{PAGE}[[storefronts]]")
+    (installation.directory / "logo.svg").write_text("<svg/>")
+    return installation
+
+
+def test_deposits_are_taken_as_configured_under_keys_of_their_own(
+    depositing: Installation,
+) -> None:
+    wiring = wired(depositing)
+    services = services_of(wiring)
+    assert services.deposits is not None
+    assert services.deposits.limits("EUR", "main").bonus(10_000) == 500
+    assert set(services.deposits.plans) == {"pro"}
+    tags = derived([SIGNING_KEY], "deposit-tag/main")
+    assert services.storefronts["main"].rules.deposit_keys == tags
+    assert wiring.source("main").policy.rules.deposit_keys == tags
+
+
+def test_the_page_looks_as_configured(depositing: Installation) -> None:
+    portal = services_of(wired(depositing)).portal
+    assert portal is not None
+    assert (portal.public_url, portal.currencies) == ("https://billing.example.com", ("EUR",))
+    assert (portal.logo, portal.logo_type) == (b"<svg/>", "image/svg+xml")
+    assert len({portal.link_keys, portal.cookie_keys, portal.form_keys}) == 3
+
+
+def test_deposits_and_crediting_share_a_storefronts_client(installation: Installation) -> None:
+    wiring = wired(installation)
+    assert wiring.client(wiring.storefront("main")) is wiring.source("main").client
 
 
 def test_a_missing_secret_says_which_file_to_write(installation: Installation) -> None:

@@ -15,9 +15,12 @@ from bridge import __version__
 from bridge.api import (
     adjustments,
     debits,
+    deposits,
     holds,
     orders,
+    payment_requests,
     payments,
+    portal_sessions,
     problems,
     reconciliations,
     system,
@@ -33,12 +36,18 @@ from bridge.domain.errors import BridgeError
 from bridge.domain.money import AMOUNT_MAX
 
 _DESCRIPTION = """\
-Balances of tenants, funded by WooCommerce orders; debits, holds and refunds for the SaaS core.
+Balances of tenants, funded by WooCommerce orders; debits, holds, refunds, deposits and payment
+requests for the SaaS core.
 
 Amounts are integers in minor units beside their ISO 4217 `currency`. Lists come in pages: send
 `next_cursor` back as `cursor` until it is null. Errors are RFC 9457 problems with a stable `code`.
 Every answer has an `X-Request-Id`: yours, or a new one.
 """
+
+_PARTS = (
+    *(tenants, payments, debits, holds, deposits, payment_requests, portal_sessions),
+    *(adjustments, orders, reconciliations),
+)
 
 _HANDLERS: dict[Any, Any] = dict.fromkeys(
     (BridgeError, HTTPException, RequestValidationError), problems.handle
@@ -80,7 +89,7 @@ def _framework(desk: Desk) -> ASGIApp:
         middleware=[Middleware(Explain)],
     )
     app.state.desk = desk
-    for part in (tenants, payments, debits, holds, adjustments, orders, reconciliations):
+    for part in _PARTS:
         app.include_router(part.router, responses=documented(401, 403, 500, 503))
     app.include_router(system.router)
     return app

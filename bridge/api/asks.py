@@ -58,6 +58,17 @@ def _integer(text: Any) -> Any:
     return int(text)
 
 
+def _web_address(text: str) -> str:
+    # RFC 3986's characters only, since browsers read others in their own ways: \ as /, say.
+    fits = re.fullmatch(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,1990}", text)
+    if not fits or "@" in re.split("[/?#]", text, maxsplit=3)[2]:
+        raise ValueError(
+            "should be an http or https address such as https://app.example.com/billing, in ASCII, "
+            "without a name or password"
+        )
+    return text
+
+
 def _instant(text: Any) -> Instant:
     if not isinstance(text, str):
         raise ValueError('should be a time such as "2026-11-22T15:39:29Z"')  # noqa: TRY004 # pydantic's way
@@ -90,6 +101,9 @@ Time = Annotated[
     Instant,
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T15:39:29Z"]}),
+]
+WebAddress = Annotated[
+    str, AfterValidator(_web_address), Field(examples=["https://app.example.com/billing"])
 ]
 Purpose = Literal["plan_purchase", "plan_renewal", "other"]
 _KeyText = StringConstraints(min_length=1, max_length=255, pattern="^[ -~]+$")

@@ -92,21 +92,29 @@ async def allowed(
     request: Request, needed: SecurityScopes, _: Annotated[Any, Depends(_documented)]
 ) -> str:
     """Return the caller's name; ProblemError 403 where its key lacks a needed scope."""
-    key: ApiKey = request.state.key
     for scope in needed.scopes:
-        if scope not in key.scopes:
-            raise ProblemError(
-                403,
-                "scope_missing",
-                f"the API key {key.key_id} lacks the scope {scope!r}; use one that has it",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
-                scope=scope,
-            )
+        require(request, scope)
+    key: ApiKey = request.state.key
     return key.name
+
+
+def require(request: Request, scope: str) -> None:
+    """Raise ProblemError 403 where the request's key lacks a scope."""
+    key: ApiKey = request.state.key
+    if scope not in key.scopes:
+        raise ProblemError(
+            403,
+            "scope_missing",
+            f"the API key {key.key_id} lacks the scope {scope!r}; use one that has it",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+            scope=scope,
+        )
 
 
 READ = Security(allowed, scopes=["read"])
 DEBIT = Security(allowed, scopes=["debit"])
+DEPOSIT = Security(allowed, scopes=["deposit"])
 ADMIN = Security(allowed, scopes=["admin"])
 DebitCaller = Annotated[str, DEBIT]
+DepositCaller = Annotated[str, DEPOSIT]
 AdminCaller = Annotated[str, ADMIN]

@@ -6,7 +6,7 @@ from fastapi import Depends, Response
 
 from bridge.api import problems
 from bridge.api.asks import Key, OptionalKey
-from bridge.api.auth import AdminCaller, DebitCaller
+from bridge.api.auth import AdminCaller, DebitCaller, DepositCaller
 from bridge.api.problems import ProblemError
 from bridge.api.services import Desk, DeskHere
 from bridge.domain.entry import REPLAYED, Draft, Entry, Outcome, Reason
@@ -72,9 +72,14 @@ async def _adjusting(caller: AdminCaller, key: Key, desk: DeskHere, response: Re
     return Move(caller, key, desk, response)
 
 
+async def _depositing(caller: DepositCaller, key: Key, desk: DeskHere, response: Response) -> Move:
+    return Move(caller, key, desk, response)
+
+
 Debiting = Annotated[Move, Depends(_debiting)]
 Voiding = Annotated[Move, Depends(_voiding)]
 Adjusting = Annotated[Move, Depends(_adjusting)]
+Depositing = Annotated[Move, Depends(_depositing)]
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -87,14 +92,20 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return posted | problems.documented(400, 413, 415, 422, *statuses)
 
 
+def refused(reason: Reason) -> ProblemError:
+    """Return the problem of a request that is refused for a reason of the ledger's."""
+    status, advice = _DECLINES[reason]
+    return ProblemError(status, reason.value, advice)
+
+
 def declined(draft: Draft, outcome: Outcome, *, reserved: int = 0) -> ProblemError:
     """Return the problem of a declined draft; `code` is the reason."""
     reason = outcome.reason or Reason.NOT_FOUND
     if reason is Reason.UNKNOWN_TENANT and draft.related_version is not None:
         reason = Reason.NOT_FOUND  # the caller named an entry, not a tenant
-    status, advice = _DECLINES[reason]
     if reason is not Reason.INSUFFICIENT:
-        return ProblemError(status, reason.value, advice)
+        return refused(reason)
+    status, advice = _DECLINES[reason]
     shortfall = (draft.amount or reserved) - reserved - outcome.available
     return ProblemError(
         status,

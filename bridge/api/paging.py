@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from bridge.api.problems import invalid
+from bridge.domain.clock import Instant
 from bridge.domain.money import AMOUNT_MAX
 
 T = TypeVar("T")
@@ -33,6 +34,14 @@ def place(cursor: str, *types: type) -> list[Any]:
     if not all(map(_storable, found)):
         raise _foreign()
     return found
+
+
+def before(cursor: str | None) -> tuple[Instant, str] | None:
+    """Return time and id of the last row of the page before, where the newest come first."""
+    if cursor is None:
+        return None
+    created_at, row_id = place(cursor, int, str)
+    return created_at, row_id
 
 
 def _storable(value: str | int) -> bool:

@@ -9,7 +9,8 @@ from bridge.api.asks import PaymentOptionsAsk
 from bridge.api.auth import READ
 from bridge.api.ids import TenantHere
 from bridge.api.problems import documented
-from bridge.api.services import DeskHere
+from bridge.api.services import DeskHere, Services
+from bridge.domain.deposit import DepositRefusedError, Limits
 from bridge.store import reports
 
 router = APIRouter(tags=["tenants"], responses=documented(404, 422))
@@ -21,11 +22,32 @@ class ByCore(BaseModel):
     handled_by: Literal["core"] = "core"
 
 
+class DepositBody(BaseModel):
+    """What to send to open a deposit."""
+
+    tenant_id: str
+    amount: int
+    currency: str
+
+
+class DepositRequest(BaseModel):
+    """The request that opens the deposit; it needs an Idempotency-Key."""
+
+    method: Literal["POST"] = "POST"
+    path: Literal["/v1/deposits"] = "/v1/deposits"
+    body: DepositBody
+
+
 class Shortfall(BaseModel):
-    """What to deposit so that the balance suffices."""
+    """What to deposit so that the balance suffices, and what that brings on top.
+
+    Without a `request`, bridge opens no such deposit.
+    """
 
     amount: int
     currency: str
+    bonus: int
+    request: DepositRequest | None
 
 
 class ByBalance(BaseModel):
@@ -57,7 +79,7 @@ async def get_payment_options(
     """
     wallet = await desk.read(reports.wallet, tenant_id, ask.currency)
     shortfall = max(0, ask.amount - wallet.available)
-    deposit = Shortfall(amount=shortfall, currency=ask.currency) if shortfall else None
+    deposit = _deposit(desk.services, tenant_id, shortfall, ask.currency) if shortfall else None
     return PaymentOptions(
         amount=ask.amount,
         currency=ask.currency,
@@ -70,3 +92,27 @@ async def get_payment_options(
             deposit=deposit,
         ),
     )
+
+
+def _deposit(services: Services, tenant_id: str, shortfall: int, currency: str) -> Shortfall:
+    """Return the smallest deposit that suffices and may be opened, else the bare shortfall."""
+    limits = _limits(services, currency)
+    amount = limits.smallest(shortfall) if limits else None
+    if limits is None or amount is None:
+        return Shortfall(amount=shortfall, currency=currency, bonus=0, request=None)
+    body = DepositBody(tenant_id=tenant_id, amount=amount, currency=currency)
+    return Shortfall(
+        amount=amount,
+        currency=currency,
+        bonus=limits.bonus(amount),
+        request=DepositRequest(body=body),
+    )
+
+
+def _limits(services: Services, currency: str) -> Limits | None:
+    if services.deposits is None:
+        return None
+    try:
+        return services.deposits.limits(currency)
+    except DepositRefusedError:
+        return None

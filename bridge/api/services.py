@@ -4,24 +4,33 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
+from bridge.api.pages.look import Portal
 from bridge.domain.clock import Clock
 from bridge.domain.crediting import Rules
+from bridge.domain.deposit import Asked, Limits, Plan
 from bridge.domain.drift import Comparison
 from bridge.domain.entry import Draft, Outcome
 from bridge.domain.errors import BacklogFullError
 from bridge.store.batcher import Batcher, Result
 from bridge.store.database import READERS_MAX, Database
+from bridge.store.deposits import Deposit
 
-THREADS_MAX = READERS_MAX // 4
-"""Blocking store calls of one app at a time; two apps leave half the pool to everybody else."""
+THREADS_MAX = READERS_MAX // 5
+"""Blocking store calls of one app at a time; three apps leave two fifths of the pool to others."""
 
 WAITING_MAX = 1000
 """Store calls that may wait for a thread before requests are refused."""
+
+ASKING_MAX = 8
+"""Calls of one app that ask a storefront at a time, for a slow one must not take the store's."""
+
+ASKING_WAITING_MAX = 100
+"""Calls that may wait to ask a storefront before requests are refused."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,13 +44,29 @@ class Storefront(NamedTuple):
     webhook_secrets: tuple[str, ...]
 
 
+class DepositDesk(Protocol):
+    """Opens deposits and calls them off: `billing.Deposits`, or a test's own."""
+
+    plans: Mapping[str, Plan]
+
+    def limits(self, currency: str, storefront: str = "") -> Limits:
+        """Return what may be deposited; DepositRefusedError where nothing may."""
+
+    def open(self, asked: Asked, *, create_tenant: bool) -> tuple[Deposit, bool]:
+        """Open a deposit; True where it was opened before, under the same key."""
+
+    def cancel(self, deposit_id: str) -> Deposit:
+        """Call a deposit off; DepositClosedError where it is paid."""
+
+
 class Services(NamedTuple):
     """Everything the API needs from outside.
 
     The batcher answers in the event loop: it was started in it.
     `reconcile` starts a run in the background and returns its id; it may raise a BridgeError.
     `nudge` tells that a hint arrived for a storefront and returns at once. `ready` says why
-    requests cannot be served yet; an empty list means ready.
+    requests cannot be served yet; an empty list means ready. Without `deposits` none can be
+    opened, without `portal` tenants have no page.
     """
 
     database: Database
@@ -53,6 +78,8 @@ class Services(NamedTuple):
     reconcile: Callable[[Comparison], str]
     nudge: Callable[[str], None]
     ready: Callable[[], list[str]]
+    deposits: DepositDesk | None = None
+    portal: Portal | None = None
 
 
 class Desk:
@@ -65,6 +92,7 @@ class Desk:
     def __init__(self, services: Services) -> None:
         self.services = services
         self._threads = CapacityLimiter(THREADS_MAX)
+        self._asking = CapacityLimiter(ASKING_MAX)
 
     async def read(
         self, question: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
@@ -83,6 +111,12 @@ class Desk:
         if self._threads.statistics().tasks_waiting >= WAITING_MAX:
             raise BacklogFullError("too many requests wait for the database; retry later")
         return await to_thread.run_sync(function, *args, limiter=self._threads)
+
+    async def ask(self, function: Callable[..., T], *args: Any) -> T:
+        """Call what asks a storefront, in a thread; BacklogFullError where too many wait."""
+        if self._asking.statistics().tasks_waiting >= ASKING_WAITING_MAX:
+            raise BacklogFullError("too many requests wait for the storefront; retry later")
+        return await to_thread.run_sync(function, *args, limiter=self._asking)
 
     async def post(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Post drafts in one commit that other requests share; one outcome each."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import demo, health, keys, orders, service, tenants
+from bridge.cli import demo, health, keys, orders, plugin, service, tenants
 from bridge.cli.common import Before, Commands
 
 app = typer.Typer(
@@ -51,7 +51,10 @@ def before(
 
 
 for _panel, _commands in {
-    "Run the service": (service.run, demo.demo, service.migrate, service.check_config),
+    "Run the service": (
+        *(service.run, demo.demo, service.migrate, service.check_config),
+        plugin.plugin,
+    ),
     "See how it goes": (health.status, health.verify),
     "Orders": (orders.poll, orders.reconcile, orders.explain, orders.held, orders.acknowledge),
     "Balances": (tenants.balance, tenants.statement, tenants.adjust),

@@ -1,6 +1,7 @@
 """The command that shows bridge at work, on a storefront that is not real."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 PORT = 8850
 TRIED_TENANT = "globex"
+PORTAL_TENANT = "acme"
 
 
 def demo(
     *,
     port: Annotated[
         int,
-        typer.Option("--port", min=1, max=65533, help="Of the API; the next two are used as well."),
+        typer.Option("--port", min=1, max=65532, help="Of the API; the next three are used, too."),
     ] = PORT,
     keep: Annotated[
         Path | None,
@@ -88,9 +90,12 @@ def _introduce(stage: "Stage", screen: "Console") -> None:
     from bridge.cli.scenes import CURRENCY
     from bridge.cli.stage import STOREFRONT
 
+    visit = {"tenant_id": PORTAL_TENANT, "can": ["deposit", "pay"]}
+    link = stage.call("POST", "/v1/portal-sessions", visit)["url"]
     table = Table.grid(padding=(0, 3))
     for name, value in (
         ("Storefront", f"{stage.sandbox.url}/   open it, place and refund orders yourself"),
+        ("Tenant's page", f"{link}   of {PORTAL_TENANT}; the link opens once"),
         ("API", stage.api_url),
         ("Webhooks", stage.webhook_url),
         ("API key", stage.api_key),
@@ -109,5 +114,6 @@ def _introduce(stage: "Stage", screen: "Console") -> None:
     typer.echo(f"curl -s {token} {stage.api_url}/v1/tenants/{TRIED_TENANT}")
     typer.echo(f"curl -s {headers} -d '{debit}' {stage.api_url}/v1/debits")
     typer.echo(f"curl -s {token} {stage.api_url}/v1/orders/{STOREFRONT}/{order_id}")
+    typer.echo(f"curl -s {headers} -d '{json.dumps(visit)}' {stage.api_url}/v1/portal-sessions")
     stop = "Ctrl-C ends the demo" if sys.stdin.isatty() else "SIGTERM ends the demo"
     typer.echo(f"\n{stop}. Send the debit twice: its Idempotency-Key moves the money once.\n")

@@ -14,7 +14,9 @@ app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
 
 Scopes = Annotated[
     list[str],
-    typer.Option("--scope", help="read, debit or admin; give it several times for several."),
+    typer.Option(
+        "--scope", help="read, debit, deposit or admin; give it several times for several."
+    ),
 ]
 
 

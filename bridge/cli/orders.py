@@ -111,7 +111,7 @@ def explain(
     from bridge.store.explain import explain as told_by
 
     with opened(config) as wiring, wiring.database.read() as tx:
-        rules = wiring.storefront(storefront).rules()
+        rules = wiring.rules(wiring.storefront(storefront))
         told = told_by(tx, storefront, order_id, rules)
     if as_json:
         from bridge.api.orders import Explanation

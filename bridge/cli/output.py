@@ -3,19 +3,17 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any
 
 import typer
 from babel import Locale, UnknownLocaleError, default_locale
-from babel.numbers import parse_pattern
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.api.pages import tongue
 from bridge.domain.clock import SECOND, Instant, to_datetime
-from bridge.domain.money import exponent, format_amount
 
 PIPE_WIDTH = 200
 """Columns where no terminal says how many it has."""
@@ -47,17 +45,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
 
 
 def money(minor: int, currency: str) -> str:
-    """Write an amount as people of the environment's locale do, with ISO 4217's decimals.
-
-    CLDR shows fewer decimals for some currencies than they have, which would hide money.
-    """
-    locale = _locale()
-    pattern = parse_pattern(locale.currency_formats["standard"].pattern)
-    decimals = exponent(currency)
-    pattern.frac_prec = (decimals, decimals)
-    amount = Decimal(format_amount(minor, currency))
-    written: str = pattern.apply(amount, locale, currency=currency, currency_digits=False)
-    return written
+    """Write an amount as people of the environment's locale do."""
+    return tongue.money(minor, currency, _locale())
 
 
 def moment(instant: Instant | None) -> str:

@@ -1,12 +1,10 @@
 """The demo's play: what happens at the storefront and in the SaaS core, and what follows."""
 
-import json
 import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.client import HTTPConnection
 from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Console
@@ -24,7 +22,6 @@ TOTALS = (2000, 5000, 12_345)
 GATEWAYS = {"bacs": "bank transfer", "cheque": "check", "cod": "cash on delivery"}
 
 FOLLOW_TIMEOUT_S = 20.0
-CALL_TIMEOUT_S = 10.0
 _LOOK_AGAIN_S = 0.1
 _STYLES = {"storefront": "magenta", "core": "cyan", "bridge": "green"}
 
@@ -111,7 +108,7 @@ class Story:
         self._follow(order.tenant, before)
 
     def _renew(self, tenant: str) -> None:
-        answer = self._call(
+        answer = self._stage.call(
             "POST",
             "/v1/debits",
             {
@@ -148,24 +145,8 @@ class Story:
         self._say("bridge", f"{tenant} has {money(available, CURRENCY)} now ({how})", strong=True)
 
     def _available(self, tenant: str) -> int:
-        answer = self._call("GET", f"/v1/tenants/{tenant}/balances/{CURRENCY}")
+        answer = self._stage.call("GET", f"/v1/tenants/{tenant}/balances/{CURRENCY}")
         return int(answer.get("available", 0))
-
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        connection = HTTPConnection("127.0.0.1", self._stage.api_port, timeout=CALL_TIMEOUT_S)
-        headers = {
-            "Authorization": f"Bearer {self._stage.api_key}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": secrets.token_hex(8),
-        }
-        try:
-            connection.request(method, path, json.dumps(body) if body else None, headers)
-            return json.loads(connection.getresponse().read())
-        except OSError:
-            self._stage.require_daemon()
-            raise
-        finally:
-            connection.close()
 
     def _say(self, who: str, text: str, *, strong: bool = False) -> None:
         line = Text(f"{datetime.now(UTC):%H:%M:%S}  ", style="dim")

@@ -1,14 +1,25 @@
 """The kinds of value a setting can have, each with its check; ValueError says what to write."""
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+)
 from pydantic_settings import NoDecode
 
 from bridge.domain.clock import Instant, parse
-from bridge.domain.money import is_currency
+from bridge.domain.money import AMOUNT_MAX, is_currency
+from bridge.storefront import address
+from bridge.storefront.errors import StorefrontAddressError
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _STATUS = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -30,6 +41,12 @@ _SHOPPERS_REACH = (
     "order_",
     "additional_",
 )
+
+
+class Section(BaseModel):
+    """A table of the file: nothing unknown in it, nothing changed after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Listen(NamedTuple):
@@ -129,6 +146,41 @@ def _instant(value: Any) -> Instant:
         ) from None
 
 
+def web_address(value: str, *, insecure_http: bool = False) -> str:
+    """Return a plain web address; ValueError for any other, and for http to another machine."""
+    try:
+        return address.checked("", value, insecure_http=insecure_http)
+    except StorefrontAddressError as error:
+        raise ValueError(str(error).rpartition(": ")[2].removeprefix("url ")) from None
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or parts.path.strip("/"):
+        raise ValueError(
+            "is no origin; write scheme and host only, such as https://billing.example.com: "
+            "the page is at /billing/ there"
+        )
+    try:
+        return web_address(value)
+    except ValueError:
+        raise ValueError(
+            "is not safe for cookies; write an https origin such as https://billing.example.com "
+            "(http only on this machine)"
+        ) from None
+
+
+def _zone(value: Any) -> tzinfo:
+    if isinstance(value, tzinfo):
+        return value
+    if value == "UTC":  # it is known without a database of zones
+        return UTC
+    try:
+        return ZoneInfo(value)
+    except (TypeError, ValueError, OSError, LookupError):
+        raise ValueError("is no time zone; write UTC or a name such as Europe/Berlin") from None
+
+
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -141,5 +193,8 @@ Currency = Annotated[str, AfterValidator(_currency)]
 TagKey = Annotated[str, AfterValidator(_tag_key)]
 Pattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
 Moment = Annotated[Instant, PlainValidator(_instant)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Zone = Annotated[tzinfo, PlainValidator(_zone)]
+Amount = Annotated[int, Field(gt=0, le=AMOUNT_MAX)]
 SecretFile = Annotated[str, Field(min_length=1)]
 SecretFiles = Annotated[tuple[SecretFile, ...], BeforeValidator(_one_or_many)]

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bridge.config.deposits import Deposits, Plan, Portal, Signing
 from bridge.config.fields import (
     Currency,
     Listen,
@@ -15,21 +16,15 @@ from bridge.config.fields import (
     Pattern,
     SecretFile,
     SecretFiles,
+    Section,
     Status,
     TagKey,
+    web_address,
 )
 from bridge.domain.crediting import AmountRule, Rules, TagPlace
-from bridge.storefront import address
-from bridge.storefront.errors import StorefrontAddressError
 
 SQLITE = "sqlite:///"
 _RULES = Rules()
-
-
-class Section(BaseModel):
-    """A table of the file: nothing unknown in it, nothing changed after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _database_url(value: str) -> str:
@@ -87,14 +82,11 @@ class Crediting(Section):
     trusted_offline_methods: frozenset[str] = _RULES.trusted_offline_methods
     unknown_tenants: Literal["create", "hold"] = "create"
     tenant_pattern: Pattern = _RULES.tenant_pattern
-    gateways: dict[str, Gateway] = {}
+    gateways: dict[str, Gateway] = Field(default={})
 
 
 def _storefront_url(value: str, info: ValidationInfo) -> str:
-    try:
-        return address.checked("", value, insecure_http=info.data.get("insecure_http", False))
-    except StorefrontAddressError as error:
-        raise ValueError(str(error).rpartition(": ")[2].removeprefix("url ")) from None
+    return web_address(value, insecure_http=info.data.get("insecure_http", False))
 
 
 class Storefront(Section):
@@ -122,6 +114,7 @@ class Storefront(Section):
     page_size_max: int = Field(default=100, ge=1, le=100)
     ca_file: Path | None = None
     crediting: Crediting = Crediting()
+    deposits: Deposits = Deposits()
 
     def rules(self) -> Rules:
         """How this storefront's orders are credited."""
@@ -158,7 +151,7 @@ class Daemon(Section):
 
 
 class Config(BaseSettings):
-    """The whole configuration, made by `load`; each storefront's rules include the global ones."""
+    """The whole configuration, made by `load`; what is said for all storefronts is in each."""
 
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix="BRIDGE_", env_nested_delimiter="__"
@@ -168,6 +161,10 @@ class Config(BaseSettings):
     api: Api = Api()
     webhooks: Webhooks = Webhooks()
     crediting: Crediting = Crediting()
+    signing: Signing = Signing()
+    deposits: Deposits = Deposits()
+    plans: tuple[Plan, ...] = ()
+    portal: Portal = Portal()
     storefronts: tuple[Storefront, ...] = ()
     log: Log = Log()
     daemon: Daemon = Daemon()

@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from typing import NamedTuple
 
 import structlog
 import uvloop
@@ -16,6 +17,8 @@ from starlette.types import ASGIApp
 
 from bridge import __version__, logs, systemd
 from bridge.api.app import internal_app, webhook_app
+from bridge.api.pages.app import portal_app
+from bridge.api.services import Services
 from bridge.config import Config, Listen
 from bridge.daemon import listeners
 from bridge.daemon.tasks import Tasks
@@ -54,16 +57,33 @@ def run(config: Config, *, migrate: bool) -> None:
             migrations.migrate(wiring.database)
         wiring.require_schema()
         stack.enter_context(checkpoints.kept_up(wiring.database))
-        api = stack.enter_context(_bound(config.api.listen))
-        webhooks = stack.enter_context(_bound(config.webhooks.listen))
+        served = [
+            Served(name, app, stack.enter_context(_bound(listen)))
+            for name, app, listen in _listeners(config)
+        ]
         daemon = _Daemon(wiring)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(daemon.serve(api, webhooks))
+            runner.run(daemon.serve(served))
     log.info("stopped")
     if daemon.left_behind:
         # A thread waits for a slow storefront and would keep the process alive. What it does is
         # done again; what was committed stays.
         os._exit(0)
+
+
+class Served(NamedTuple):
+    """An application and the socket it is reached at."""
+
+    name: str
+    app: Callable[[Services], ASGIApp]
+    listener: socket.socket
+
+
+def _listeners(config: Config) -> Iterator[tuple[str, Callable[[Services], ASGIApp], Listen]]:
+    yield "api", internal_app, config.api.listen
+    yield "webhooks", webhook_app, config.webhooks.listen
+    if config.portal.public_url:
+        yield "portal", portal_app, config.portal.listen
 
 
 def _holder(config: Config) -> str:
@@ -94,8 +114,8 @@ class _Daemon:
         self._stop = asyncio.Event()
         self._servers: list[listeners.Server] = []
 
-    async def serve(self, api: socket.socket, webhooks: socket.socket) -> None:
-        """Serve on these sockets until a signal comes, then drain."""
+    async def serve(self, served: Sequence[Served]) -> None:
+        """Serve these applications until a signal comes, then drain."""
         self._handle_signals()
         services = self._wiring.services(
             reconcile=self._tasks.reconcile, nudge=self._tasks.nudge, ready=self._ailments
@@ -105,13 +125,13 @@ class _Daemon:
             stack.push_async_callback(asyncio.to_thread, self._wiring.batcher.stop)
             await asyncio.to_thread(self._tasks.start)
             stack.push_async_callback(self._end_tasks)
-            for app, listener in ((internal_app, api), (webhook_app, webhooks)):
-                await self._listen(stack, app(services), listener)
+            for one in served:
+                await self._listen(stack, one.app(services), one.listener)
             # What start-up left in memory stays there: the collector need not look at it again.
             gc.freeze()
             sys.setswitchinterval(SWITCH_INTERVAL_S)
-            addresses = [str(listeners.bound_to(one)) for one in (api, webhooks)]
-            log.info("serving", version=__version__, api=addresses[0], webhooks=addresses[1])
+            addresses = {one.name: str(listeners.bound_to(one.listener)) for one in served}
+            log.info("serving", version=__version__, **addresses)
             systemd.ready("serving")
             await self._beat_until_stopped()
             systemd.stopping()

@@ -1,4 +1,4 @@
-"""What happens by itself: polls, sweeps, ingests, expiries, and the numbers on the wall."""
+"""What happens by itself: polls, sweeps, watches, expiries, and the numbers on the wall."""
 
 import logging
 import threading
@@ -20,24 +20,27 @@ from bridge.daemon.ingester import Ingester
 from bridge.domain.clock import DAY, SECOND
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import LeaseHeldError, UnavailableError
-from bridge.store import cursors, inbox, orders, runs
+from bridge.store import cursors, inbox, orders, portal, runs
 from bridge.sync import holds, reconcile
 from bridge.sync.ingest import ingest
 from bridge.sync.poll import poll
+from bridge.sync.watch import watch
 from bridge.wiring import Wiring
 
 log = structlog.get_logger()
 
 EXPIRE_INTERVAL_S = 5
 GAUGES_INTERVAL_S = 10
+WATCH_INTERVAL_S = 1
+DEPOSIT_EXPIRE_INTERVAL_S = 30
 PRUNE_INTERVAL_S = DAY // SECOND
 
 RECONCILIATIONS_MAX = 8
 """On-demand reconciliations that may run or wait at once."""
 
 # What may wait for a storefront for long has a thread each, so that the rest never waits for it.
-_THREADS_PER_STOREFRONT = 2
-_THREADS_BESIDE = RECONCILIATIONS_MAX + 4
+_THREADS_PER_STOREFRONT = 3
+_THREADS_BESIDE = RECONCILIATIONS_MAX + 5
 
 
 class Tasks:
@@ -56,6 +59,8 @@ class Tasks:
         )
         self._every(GAUGES_INTERVAL_S, "gauges", self._measure)
         self._every(PRUNE_INTERVAL_S, "prune", self._prune)
+        if wiring.deposits is not None:
+            self._every(DEPOSIT_EXPIRE_INTERVAL_S, "expire_deposits", wiring.deposits.expire)
         for storefront in wiring.config.storefronts:
             self._follow(storefront)
 
@@ -118,6 +123,8 @@ class Tasks:
         swept = partial(reconcile.sweep, self._context, source)
         self._every(storefront.poll_interval_s, "poll", polled, name)
         self._every(storefront.sweep_interval_s, "sweep", swept, name)
+        if storefront.deposits.currencies:
+            self._every(WATCH_INTERVAL_S, "watch", partial(watch, self._context, source), name)
 
     def _ingester(self, storefront: Storefront) -> Ingester:
         ingested = partial(ingest, self._context, self._wiring.source(storefront.name))
@@ -138,6 +145,7 @@ class Tasks:
         kept_days = self._wiring.config.daemon.runs_kept_days
         with self._context.database.write() as tx:
             runs.prune(tx, self._context.clock() - kept_days * DAY)
+            portal.prune(tx, self._context.clock())
 
     def _abandon_runs(self) -> None:
         """Close the runs that a killed process left open, unless another process may own them."""

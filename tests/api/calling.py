@@ -10,13 +10,20 @@ import httpx
 
 from bridge.api.app import internal_app, webhook_app
 from bridge.api.services import Services, Storefront
+from bridge.billing.deposits import Deposits
+from bridge.billing.tills import Till
+from bridge.domain.clock import DAY
 from bridge.domain.crediting import Rules
+from bridge.domain.deposit import Limits, Mode, Plan, Terms, Tier
 from bridge.domain.drift import Comparison
+from bridge.domain.signing import derived
 from bridge.domain.tenant import DEFAULT_PATTERN
 from bridge.store import keys, runs
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
+from bridge.store.leases import Leases
 from tests.conftest import FakeClock
+from tests.pages.visiting import portal_look
 
 SECRET = "whsec-throwaway"
 Answer = httpx.Response
@@ -56,13 +63,26 @@ class Api:
             nudge=self.nudged.append,
             ready=lambda: self.reasons,
         )
-        self.token = self.new_key("core", "read", "debit", "admin")
+        self.token = self.new_key("core", *keys.SCOPES)
         self.serve(self.services)
 
     def serve(self, services: Services) -> None:
         """Build the applications anew, from these services."""
         self.internal = self._client(internal_app(services))
         self.public = self._client(webhook_app(services))
+
+    def take_deposits(self) -> None:
+        """Serve with deposits, which are links here and need no storefront, and with a portal."""
+        deposits = Deposits(
+            self.database,
+            Leases(self.database, self.clock, "test"),
+            self.clock,
+            {"main": _till()},
+            {"pro": Plan("pro", "Pro", 1900, "EUR", "month")},
+            "",
+        )
+        self.services = self.services._replace(deposits=deposits, portal=portal_look())
+        self.serve(self.services)
 
     def new_key(self, name: str, *scopes: str) -> str:
         with self.database.write() as tx:
@@ -155,6 +175,22 @@ class Api:
     def _client(self, app: Any) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app)
         return httpx.AsyncClient(transport=transport, base_url="http://bridge")
+
+
+def _till() -> Till:
+    def no_storefront() -> Any:
+        raise AssertionError("a link needs no storefront")
+
+    limits = Limits("EUR", 500, 1_000_000, tiers=(Tier(10_000, 500),))
+    return Till(
+        "main",
+        "https://store.example.com",
+        "_tenant_id",
+        Terms(Mode.CHECKOUT, DAY, {"EUR": limits}),
+        derived(["secret"], "deposit-tag/main"),
+        derived(["secret"], "deposit-link/main"),
+        no_storefront,
+    )
 
 
 @contextmanager

@@ -42,3 +42,11 @@ def money(database: Database, clock: FakeClock) -> Iterator[Api]:
     """The API on each database."""
     with served(database, clock) as api:
         yield api
+
+
+@pytest.fixture
+def depositing(database: Database, clock: FakeClock) -> Iterator[Api]:
+    """The API on each database, with deposits and the tenants' page."""
+    with served(database, clock) as api:
+        api.take_deposits()
+        yield api

@@ -145,10 +145,34 @@ def answers(api: Api) -> Iterator[Answer]:
     yield api.get("/readyz")
 
 
+def answers_about_deposits(api: Api) -> Iterator[Answer]:
+    """Likewise, of what leads to deposits and payments."""
+    asked = {"tenant_id": "acme", "amount": 600, "currency": "EUR"}
+    purpose = {"type": "debit", "amount": 500, "purpose": "other"}
+    yield api.post("/v1/deposits", asked, key="d1")
+    yield api.post("/v1/portal-sessions", {"tenant_id": "acme", "can": []})
+    yield api.get("/v1/tenants/acme/payment-options", amount=10**9, currency="EUR")
+    api.take_deposits()
+    yield api.get("/v1/tenants/acme/payment-options", amount=10**5, currency="EUR")
+    deposit = api.post("/v1/deposits", asked | {"purpose": purpose}, key="d1")
+    yield deposit
+    yield api.get(f"/v1/deposits/{deposit.json()['id']}")
+    yield api.post(f"/v1/deposits/{deposit.json()['id']}/cancel")
+    yield api.get("/v1/deposits", tenant_id="acme")
+    yield api.get("/v1/deposits/x")
+    request = api.post("/v1/payment-requests", asked | {"purpose": "other"}, key="r1")
+    yield request
+    yield api.get(f"/v1/payment-requests/{request.json()['id']}")
+    yield api.post(f"/v1/payment-requests/{request.json()['id']}/cancel")
+    yield api.get("/v1/payment-requests", tenant_id="acme")
+    yield api.get("/v1/payment-requests", tenant_id="nobody")
+    yield api.post("/v1/portal-sessions", {"tenant_id": "acme", "can": ["pay"]})
+
+
 def test_real_answers_are_as_documented(money: Api) -> None:
     told = Told(money.get("/openapi.json").json())
     seen = set()
-    for answer in answers(money):
+    for answer in (*answers(money), *answers_about_deposits(money)):
         told.check(answer)
         seen.add(told.operation(answer.request.method, answer.request.url.path)["operationId"])
     every = {operation["operationId"] for _, _, operation in told.operations()}
@@ -180,6 +204,8 @@ def test_every_post_that_moves_money_requires_an_idempotency_key(told: Told) -> 
         "POST /v1/holds",
         "POST /v1/holds/{hold_id}/capture",
         "POST /v1/adjustments",
+        "POST /v1/deposits",
+        "POST /v1/payment-requests",
     }
 
 

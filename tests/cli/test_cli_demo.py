@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -19,7 +20,7 @@ def demo(*options: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that is free; the two behind it need not be."""
+    """A port that is free; the three behind it need not be."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -62,15 +63,20 @@ def test_orders_become_balances_that_are_refunded_and_debited(played: tuple[str,
         assert scene in shown
 
 
-def test_three_curl_lines_can_be_pasted(played: tuple[str, Path]) -> None:
+def test_four_curl_lines_can_be_pasted(played: tuple[str, Path]) -> None:
     shown, _ = played
     lines = [shlex.split(line) for line in shown.splitlines() if line.startswith("curl ")]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for words in lines:
         assert any(word.startswith("Authorization: Bearer bridge_") for word in words)
         assert words[-1].startswith("http://127.0.0.1:")
     debit = lines[1]
     assert json.loads(debit[debit.index("-d") + 1])["amount"] == 500
+
+
+def test_it_shows_the_way_into_a_tenants_page(played: tuple[str, Path]) -> None:
+    shown, _ = played
+    assert re.search(r"http://127\.0\.0\.1:[0-9]+/billing/enter\?link=\S+   of acme", shown)
 
 
 def test_what_is_kept_is_an_installation_whose_books_are_right(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bridge.domain.clock import utc_now
@@ -14,7 +15,14 @@ from bridge.domain.drift import Comparison
 from bridge.sandbox import SILENT, UNAUTHORIZED, Sandbox
 from bridge.store.leases import Leases
 from bridge.sync import reconcile
-from tests.installation import WEBHOOK_SECRET, Daemon, Installation, installed, running
+from tests.installation import (
+    WEBHOOK_SECRET,
+    Daemon,
+    Installation,
+    free_port,
+    installed,
+    running,
+)
 
 POLLED = 'bridge_runs_total{kind="poll",outcome="done",storefront="main"} 1.0'
 
@@ -61,6 +69,31 @@ def test_an_order_comes_by_webhook_and_is_debited_and_sigterm_ends_it_well(
         daemon_said = [line["event"] for line in daemon.log()]
         assert daemon_said[-2:] == ["stopping", "stopped"]
     assert installation.bridge("verify").returncode == 0
+
+
+def test_a_deposit_is_credited_with_webhooks_off_and_polls_a_day_apart(
+    tmp_path: Path, sandbox: Sandbox, migrated_sqlite: Path
+) -> None:
+    """The watch sees it; the tenant's page is there, too, on a listener of its own."""
+    shutil.copy(migrated_sqlite, tmp_path / "bridge.db")
+    page = f"127.0.0.1:{free_port()}"
+    installation = installed(tmp_path, sandbox, portal=page)
+    installation.edit("[[storefronts]]", "[[storefronts]]\npoll_interval_s = 86400")
+    body = {"tenant_id": "acme", "amount": 10_000, "currency": "EUR"}
+    with running(installation) as daemon, daemon.client() as client:
+        daemon.wait_for_metric(POLLED)
+        opened = client.post("/v1/deposits", json=body, headers={"Idempotency-Key": "one"}).json()
+        assert opened["pay_url"].startswith(sandbox.url)
+        sandbox.pay(opened["order_id"])
+        daemon.wait_for_balance(10_500)
+        deposit = client.get(f"/v1/deposits/{opened['id']}").json()
+        assert (deposit["status"], deposit["paid"]) == ("credited", True)
+        session = {"tenant_id": "acme", "can": ["deposit", "pay"]}
+        link = client.post("/v1/portal-sessions", json=session).json()["url"]
+        assert link.startswith(f"http://{page}/billing/enter?link=")
+        assert httpx.get(link).status_code == 200
+        assert httpx.get(link).status_code != 200
+        assert daemon.stop() == 0
 
 
 def test_killed_at_any_moment_it_keeps_everything_and_reads_on_at_once(

@@ -2,22 +2,29 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from bridge.config import load
 from bridge.daemon.attempts import Attempts
 from bridge.daemon.ingester import INGEST_INTERVAL_S, Ingester
 from bridge.daemon.tasks import RECONCILIATIONS_MAX, Tasks
+from bridge.domain.clock import DAY, utc_now
+from bridge.domain.deposit import Asked
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import LeaseHeldError, UnavailableError
 from bridge.sandbox import Request, Sandbox
-from bridge.store import runs
+from bridge.store import deposits, portal, runs
+from bridge.store.portal import Session
+from bridge.wiring import Wiring
 from tests.installation import installed
 
 
@@ -139,3 +146,45 @@ def test_stopping_ends_runs_between_two_pages_and_says_so(
     assert {run.failure for run in sweeps} <= {"reconcile:main was abandoned: bridge is stopping"}
     assert 0 < len(sandbox.requests) < 100
     assert not [line for line in logs if line["log_level"] != "debug"]
+
+
+def test_deposits_and_visits_end_in_time(tmp_path: Path, migrated_sqlite: Path) -> None:
+    """A deposit that nobody paid takes its order with it; an old link is forgotten."""
+    shutil.copy(migrated_sqlite, tmp_path / "bridge.db")
+    with Sandbox() as sandbox:
+        installation = installed(tmp_path, sandbox, portal="127.0.0.1:8852")
+        with closing(installation.wiring()) as wiring:
+            assert wiring.deposits is not None
+            asked = Asked("acme", "api:core", "one", amount=1000, currency="EUR")
+            deposit, _ = wiring.deposits.open(asked, create_tenant=True)
+            now = wiring.clock()
+            visit = Session("acme", "ses1", "", "", "", now, now, now)
+            with wiring.database.write() as tx:
+                portal.add(tx, visit)
+        later = Wiring(load(installation.config), clock=lambda: utc_now() + 2 * DAY)
+        with closing(later) as wiring:
+            tasks = Tasks(wiring)
+            tasks.start()
+            # The watch may see the cancelled order before the deposit is closed as expired.
+            wait_until(lambda: fares(wiring, deposit.deposit_id) in {"expired", "cancelled"})
+            wait_until(lambda: not visits(wiring))
+            assert tasks.stop(10)
+        [status] = {sandbox.order_json(n)["status"] for n in sandbox.order_ids()}
+        assert status == "cancelled"
+
+
+def fares(wiring: Wiring, deposit_id: str) -> str:
+    with wiring.database.read() as tx:
+        return deposits.get(tx, deposit_id).status
+
+
+def visits(wiring: Wiring) -> int:
+    with wiring.database.read() as tx:
+        return len(tx.execute(select(portal.SESSIONS)).all())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

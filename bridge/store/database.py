@@ -89,13 +89,20 @@ class Database:
             self._hang_up()
             raise
 
-    def standing(self) -> Connection:
-        """Return a connection to SQLite for one thread at a time to keep; close it in the end.
+    def begun_at_once(self) -> Connection:
+        """Return a connection that has begun to write to SQLite; commit or not, then close it.
 
-        It begins to write, or raises UnavailableError, at once.
+        Raises UnavailableError at once where somebody else writes. One connection object for each
+        database transaction: SQLAlchemy keeps none that failed to begin fit for another try.
         """
         with _advice():
-            return self._impatient.connect()
+            connection = self._impatient.connect()
+            try:
+                connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+            return connection
 
     def checkpoint(self) -> None:
         """Copy what SQLite's log holds into the database file, as far as nobody reads the old."""

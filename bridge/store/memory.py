@@ -75,6 +75,8 @@ class Memory:
         if missing := self._missing(drafts):
             with _failing_quietly():
                 self._learn(among(self._stand(), WALLETS, WalletId._fields, missing))
+                return
+            self.close()
 
     def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
         """Decide debits on remembered wallets; of a tenant's drafts all are decided, or none.
@@ -110,22 +112,22 @@ class Memory:
         if plan.moves:
             with _failing_quietly():
                 return self._moved(self._stand(), plan)
-        if self._standing is not None:
-            self._standing.rollback()
+        self.close()
         return set()
 
     def commit(self) -> bool:
         """Commit what was begun, in any thread; False where that fails."""
+        done = False
         with _failing_quietly():
             if self._standing is not None:
                 self._standing.commit()
                 self._database.written.set()
-                return True
+                done = True
         self.close()
-        return False
+        return done
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Give up what was begun and not committed."""
         if self._standing is not None:
             self._standing.close()
             self._standing = None
@@ -181,7 +183,7 @@ class Memory:
 
     def _stand(self) -> Connection:
         if self._standing is None:
-            self._standing = self._database.standing()
+            self._standing = self._database.begun_at_once()
         return self._standing
 
     def _moved(self, tx: Connection, plan: Plan) -> set[WalletId]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from shutil import copy
@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from bridge.domain.clock import Clock
 from bridge.domain.entry import Draft, EntryId, Kind, Outcome
@@ -120,10 +120,28 @@ def wallets(tx: Connection, tenants: Iterable[str]) -> list[Wallet]:
 
 
 class Step(NamedTuple):
-    """A batch, handed to the batcher or posted by somebody else."""
+    """Calls, handed in together; or their drafts, posted by somebody else."""
 
     foreign: bool
-    drafts: list[Draft]
+    calls: list[list[Draft]]
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return [draft for call in self.calls for draft in call]
+
+    def post(self, database: Database, batcher: Batcher) -> list[Outcome]:
+        if self.foreign:
+            return post(database, *self.drafts)
+        waiting = [batcher.submit(call) for call in self.calls]
+        return [outcome for future in waiting for outcome in future.result(WAIT_S)]
+
+    def of(self, number: int) -> "Step":
+        """The same for tenants of another name."""
+        calls = [
+            [draft._replace(tenant_id=f"{draft.tenant_id}-{number}") for draft in call]
+            for call in self.calls
+        ]
+        return self._replace(calls=calls)
 
 
 # Mostly debits of a few wallets under a few keys, so that drafts meet each other.
@@ -144,9 +162,15 @@ OTHERS = st.one_of(
     ),
     st.builds(adjustment, st.integers(-40, 150).filter(bool), opens_wallet=st.just(False), **ASKED),
 )
-BATCHES = st.lists(DEBITS, min_size=1, max_size=8) | st.lists(DEBITS | OTHERS, max_size=8)
+CALLS = st.lists(DEBITS, min_size=1, max_size=8) | st.lists(DEBITS | OTHERS, max_size=8)
 STEPS = st.lists(
-    st.builds(Step, st.sampled_from([False, False, False, True]), BATCHES), min_size=1, max_size=9
+    st.builds(
+        Step,
+        st.sampled_from([False, False, False, True]),
+        st.lists(CALLS, min_size=1, max_size=3),
+    ),
+    min_size=1,
+    max_size=7,
 )
 FUNDS = [adjustment(100), adjustment(200, currency="USD"), adjustment(100, tenant_id="beta")]
 
@@ -160,33 +184,20 @@ def test_outcomes_and_wallets_are_those_of_the_ledger_alone_draft_by_draft(
         @settings(max_examples=80)
         @given(STEPS)
         def compare(steps: list[Step]) -> None:
-            steps = of_new_tenants([Step(False, FUNDS), *steps], next(numbers))
-            names = {draft.tenant_id for step in steps for draft in step.drafts}
+            number = next(numbers)  # what was posted stays, so each example has its own tenants
+            steps = [step.of(number) for step in (Step(False, [FUNDS]), *steps)]
+            drafts = [draft for step in steps for draft in step.drafts]
+            names = {draft.tenant_id for draft in drafts}
             with reference.write() as tx:
-                drafts = [draft for step in steps for draft in step.drafts]
                 expected = [ledger.post(tx, [draft], NOON)[0] for draft in drafts]
                 left = wallets(tx, names)
-            outcomes = [
-                outcome
-                for foreign, asked in steps
-                for outcome in (post(database, *asked) if foreign else ask(batcher, *asked))
-            ]
+            outcomes = [outcome for step in steps for outcome in step.post(database, batcher)]
             assert outcomes == expected
             with database.read() as tx:
                 assert wallets(tx, names) == left
 
         compare()
     assert problems(database) == []
-
-
-def of_new_tenants(steps: Sequence[Step], number: int) -> list[Step]:
-    """Give each example tenants of its own, since what was posted stays."""
-    return [
-        step._replace(
-            drafts=[one._replace(tenant_id=f"{one.tenant_id}-{number}") for one in step.drafts]
-        )
-        for step in steps
-    ]
 
 
 def test_a_remembered_wallet_is_written_at_once(database: Database, memory: Memory) -> None:
@@ -343,6 +354,22 @@ def test_a_batcher_serves_more_wallets_than_are_remembered(
     assert problems(database) == []
 
 
+def test_replicas_that_debit_the_same_wallets_at_once_lose_and_double_nothing(
+    database_url: str, clock: Clock, way: str
+) -> None:
+    with contextlib.ExitStack() as stack:
+        databases = [stack.enter_context(contextlib.closing(Database(database_url))) for _ in "ab"]
+        replicas = [stack.enter_context(working(each, clock, way)) for each in databases]
+        ask(replicas[0], adjustment(100), adjustment(100, tenant_id="beta"))
+        calls = [[debit(1, key=f"{n}"), debit(2, tenant_id="beta", key=f"{n}")] for n in range(40)]
+        waiting = [replica.submit(call) for call in calls for replica in replicas]
+        outcomes = [outcome for future in waiting for outcome in future.result(WAIT_S)]
+        found = sorted(summary(outcomes))
+        assert found == ["posted"] * 80 + ["replayed"] * 80
+        assert (balance(databases[0]), balance(databases[0], "beta")) == (60, 20)
+        assert problems(databases[0]) == []
+
+
 def test_a_wallet_that_was_set_back_to_a_backup_is_not_overwritten(
     database: Database, batcher: Batcher
 ) -> None:
@@ -384,7 +411,7 @@ def test_a_wallet_that_was_changed_by_hand_is_not_overwritten(
 
 
 class Severed(Database):
-    """A database whose answer to a commit gets lost, once, when it is told to."""
+    """A database of which a commit fails, or its answer gets lost, once, when it is told to."""
 
     severed = False
 
@@ -399,13 +426,18 @@ class Severed(Database):
         self._sever()
         return rows
 
-    def _sever(self) -> None:
+    def standing(self) -> Connection:
+        connection = super().standing()
+        event.listen(connection, "commit", self._sever)
+        return connection
+
+    def _sever(self, _: object = None) -> None:
         if self.severed:
             self.severed = False
             raise UnavailableError("the connection was lost")
 
 
-def test_a_commit_whose_answer_was_lost_is_found_by_its_keys(
+def test_a_commit_that_failed_or_whose_answer_was_lost_is_made_once(
     database_url: str, clock: Clock, way: str
 ) -> None:
     database = Severed(database_url)
@@ -514,3 +546,21 @@ def terminated(database: Database, which: str = "pid <> pg_backend_pid()") -> in
                 return len(found)
             time.sleep(0.01)
     return 0
+
+
+def test_what_could_not_begin_while_sqlite_was_busy_is_not_half_written_later(
+    reference: Database,
+) -> None:
+    posted(reference, adjustment(100))
+    posted(reference, adjustment(100, tenant_id="beta"))
+    memory = Memory(reference)
+    asked = [debit(10), debit(10, tenant_id="beta")]
+    memory.recall(asked)
+    memory.close()
+    plan = memory.plan(asked, NOON)
+    with reference.write():
+        assert memory.begin(plan) == set()
+    posted(reference, debit(5, tenant_id="beta"))
+    assert memory.begin(plan) == set(), "beta is not as remembered, so nobody is written"
+    assert (balance(reference), balance(reference, "beta")) == (100, 95)
+    assert problems(reference) == []

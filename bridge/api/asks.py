@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from fastapi import Header
 from pydantic import (
@@ -58,10 +59,17 @@ def _integer(text: Any) -> Any:
     return int(text)
 
 
+WEB_ADDRESS_MAX = 2000
+"""Characters of an address."""
+
+# RFC 3986's characters only, since browsers read others in their own ways: \ as /, say.
+_HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_WEB_ADDRESS = re.compile(rf"https?://{_HOST}([/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?")
+
+
 def _web_address(text: str) -> str:
-    # RFC 3986's characters only, since browsers read others in their own ways: \ as /, say.
-    fits = re.fullmatch(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,1990}", text)
-    if not fits or "@" in re.split("[/?#]", text, maxsplit=3)[2]:
+    urlsplit(text)  # which raises for what is no IP address in brackets
+    if len(text) > WEB_ADDRESS_MAX or not _WEB_ADDRESS.fullmatch(text):
         raise ValueError(
             "should be an http or https address such as https://app.example.com/billing, in ASCII, "
             "without a name or password"

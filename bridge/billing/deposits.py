@@ -183,7 +183,7 @@ class Deposits:
         opening = _lease(deposit.tenant_id, deposit.caller, deposit.idempotency_key)
         alone = nullcontext() if deposit.pay_url else self._leases.held(opening, LEASE_S)
         with alone:
-            seen = self._order_cancelled(deposit)
+            seen = self._order_cancelled(deposit, awaited=ending is Status.CANCELLED)
         now = self._clock()
         with self._database.write() as tx:
             if seen in over:
@@ -191,7 +191,7 @@ class Deposits:
             deposits.hasten(tx, deposit, now)
             return False
 
-    def _order_cancelled(self, deposit: Deposit) -> str:
+    def _order_cancelled(self, deposit: Deposit, *, awaited: bool) -> str:
         """Cancel a deposit's order, if bridge made it, and return the status it has then."""
         till = self._tills.get(deposit.storefront)
         if till is None or deposit.mode != Mode.PAY:
@@ -200,7 +200,7 @@ class Deposits:
         if order_id is None:
             found = checkout.find(self._form(till, deposit))
             order_id = found and found.order_id
-        return VANISHED if order_id is None else checkout.cancel(order_id)
+        return VANISHED if order_id is None else checkout.cancel(order_id, awaited=awaited)
 
     def _plan(self, plan_id: str) -> Plan:
         try:

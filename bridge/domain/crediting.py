@@ -195,6 +195,14 @@ def _credit(order: Order, rules: Rules) -> Worth:
             f"the order is worth {format_amount(credited, order.currency)}, and a deposit is "
             "positive; correct the order",
         )
+    total = _amount(order, order.total)
+    if credited > total:  # WooCommerce: a negative fee lowers the total, and no line
+        raise HeldError(
+            HeldReason.DEPOSIT_MISMATCH,
+            f"the deposit lines say {format_amount(credited, order.currency)}, but "
+            f"the whole order is only {format_amount(total, order.currency)}; take the discount "
+            "off, or cancel the order and adjust the balance by hand",
+        )
     because = f"status {order.status} credits the {_AMOUNT_NAMES[basis.amount]}"
     targets = _targets(order, basis, credited)
     if tag is not None:

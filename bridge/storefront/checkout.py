@@ -74,12 +74,16 @@ class Checkout:
         found = [row for row in rows if _carries(row, form.tag) and row.get("needs_payment")]
         return self._placed(form, min(found, key=lambda row: row_id(row) or 0)) if found else None
 
-    def cancel(self, order_id: int) -> str:
-        """Cancel an order unless it is paid; return the status it has then, or VANISHED."""
+    def cancel(self, order_id: int, *, awaited: bool = False) -> str:
+        """Cancel an order unless it is paid; return the status it has then, or VANISHED.
+
+        With `awaited` also one that waits for its payment to arrive, by bank transfer say.
+        """
         path = f"orders/{order_id}"
         try:
             order = _row(self._transport.get(path, _SHOWN))
-            if order.get("needs_payment") and not order.get("date_paid_gmt"):
+            unpaid = order.get("needs_payment") or (awaited and order.get("status") == "on-hold")
+            if unpaid and not order.get("date_paid_gmt"):
                 order = self._cancelled(path)
         except OrderGoneError:
             return VANISHED

@@ -390,7 +390,7 @@ def test_nor_one_that_only_the_storefront_knows_to_be_paid_which_is_looked_at_so
     assert world.statuses() == ["completed"]
 
 
-def test_one_that_waits_for_a_bank_is_called_off_and_its_order_left_to_the_storefront(
+def test_one_that_waits_for_a_bank_is_called_off_with_its_order(
     world: World,
 ) -> None:
     made = opened(world)
@@ -399,7 +399,7 @@ def test_one_that_waits_for_a_bank_is_called_off_and_its_order_left_to_the_store
 
     assert world.deposits().cancel(made.deposit_id).status is Status.CANCELLED
 
-    assert world.statuses() == ["on-hold"]
+    assert world.statuses() == ["cancelled"]
 
 
 def test_calling_off_what_was_never_quite_opened_finds_its_order(world: World) -> None:

@@ -695,3 +695,17 @@ def fitting(amounts: list[int]) -> list[int]:
     sums = list(accumulate(amounts))
     taken = [amount for amount, total in zip(amounts, sums, strict=True) if total <= 5000]
     return [*taken, 5000 - sum(taken)] if len(taken) < len(amounts) and sum(taken) < 5000 else taken
+
+
+@pytest.mark.parametrize(
+    ("discounted", "rules"), [(started(total="0.01"), SIGNED), (order(total="0.01"), LINES)]
+)
+def test_deposit_lines_that_a_negative_fee_paid_for_are_held(
+    discounted: Order, rules: Rules
+) -> None:
+    """WooCommerce: a negative fee lowers the order's total, and no line."""
+    lines = discounted.lines or (line(),)
+    held = effects(discounted._replace(lines=lines), rules)
+    assert isinstance(held, Held)
+    assert held.reason is HeldReason.DEPOSIT_MISMATCH
+    assert "0.01" in held.because

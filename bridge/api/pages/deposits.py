@@ -12,7 +12,7 @@ from bridge.api.pages.visit import SEE_OTHER, Visit
 from bridge.api.problems import ProblemError
 from bridge.api.services import DepositDesk
 from bridge.domain.deposit import PERIODS_MAX, UNDER_WAY, Asked, Limits, Plan, Purpose
-from bridge.domain.errors import InvalidRequestError
+from bridge.domain.errors import InvalidRequestError, LeaseHeldError
 from bridge.domain.wallet import Wallet
 from bridge.store import deposits, payment_requests
 from bridge.store.deposits import Deposit, DepositNotFoundError
@@ -76,11 +76,20 @@ async def start(visit: Visit) -> Response:
         periods=choice.periods,
         purpose=Purpose(request_id=request.request_id) if request else None,
     )
-    services = visit.desk.services
-    deposit, _ = await visit.desk.ask(
-        lambda: desk.open(asked, create_tenant=services.create_tenants)
-    )
+    deposit = await _opened(visit, desk, asked)
     return RedirectResponse(f"/billing/deposits/{deposit.deposit_id}?pay=1", SEE_OTHER)
+
+
+async def _opened(visit: Visit, desk: DepositDesk, asked: Asked) -> Deposit:
+    create = visit.desk.services.create_tenants
+    try:
+        deposit, _ = await visit.desk.ask(lambda: desk.open(asked, create_tenant=create))
+    except LeaseHeldError:  # a second click, while the first one is still at it
+        begun = await visit.desk.read(deposits.asked, asked.tenant_id, asked.caller, asked.key)
+        if begun is None:
+            raise
+        return begun
+    return deposit
 
 
 async def follow(visit: Visit) -> Response:

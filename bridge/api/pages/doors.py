@@ -1,7 +1,7 @@
 """The ways in and out: the signed link, the way back from a storefront, and leaving."""
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -101,7 +101,7 @@ def _bounce(request: Request, url: str) -> Response:
 
 
 def _with(url: str, **values: str) -> str:
-    """Add values to the query of a URL."""
+    """Add values to the query of a URL, which stays as it is: it may be signed."""
     parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *values.items()]
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    query = "&".join(filter(None, [parts.query, urlencode(values)]))
+    return urlunsplit(parts._replace(query=query))

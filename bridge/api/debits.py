@@ -33,7 +33,7 @@ async def create_debit(ask: DebitAsk, move: Debiting) -> Entry:
 
 @router.post("/v1/debits/batch", responses=documented(400, 413, 415, 422))
 async def create_debits(ask: DebitBatchAsk, caller: DebitCaller, desk: DeskHere) -> BatchOutcomes:
-    """Make up to 1000 debits in one commit; each is posted or declined for itself. Scope: `debit`.
+    """Make up to 1000 debits together; each is posted or declined for itself. Scope: `debit`.
 
     A malformed debit refuses the whole batch, and nothing is posted.
     """

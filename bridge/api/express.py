@@ -16,7 +16,7 @@ from bridge.api import debits, moves, strict
 from bridge.api.answers import shown
 from bridge.api.asks import DebitAsk, DebitBatchAsk
 from bridge.api.auth import KeyRing
-from bridge.api.middleware import Patience
+from bridge.api.middleware import BODY_SIZE_MAX, Patience
 from bridge.api.problems import ProblemError, invalid
 from bridge.api.services import Desk
 from bridge.domain.entry import REPLAYED, Draft, Outcome
@@ -66,8 +66,9 @@ class Express:
             and headers.get(b"content-type") == b"application/json"
             and len(headers.get(b"content-length", b"")) <= LENGTH_DIGITS_MAX
         )
-        token = headers.get(b"authorization", b"").removeprefix(b"Bearer ").decode("latin-1")
-        key = self._ring.remembered(token) if plain else None
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        plain = plain and scheme == b"Bearer"
+        key = self._ring.remembered(token.decode("latin-1")) if plain else None
         if key is None or "debit" not in key.scopes:
             return None
         scope["state"]["key"] = key
@@ -76,10 +77,11 @@ class Express:
     def _drafts(
         self, lane: "_Lane", caller: str, scope: Scope, message: Message
     ) -> list[Draft] | None:
-        if message["type"] != "http.request" or message.get("more_body"):
+        body = message.get("body", b"")
+        if message.get("more_body") or len(body) > BODY_SIZE_MAX:
             return None
         try:
-            drafts = lane.read(strict.loads(message["body"]), caller, dict(scope["headers"]))
+            drafts = lane.read(strict.loads(body), caller, dict(scope["headers"]))
         except (ProblemError, ValidationError):
             return None
         pattern = self._desk.services.tenant_pattern

@@ -86,7 +86,10 @@ class Batcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take nothing more, post what waits, and return when it is committed and answered."""
+        """Take nothing more, post what waits, and return when it is committed and answered.
+
+        Not to be called in the event loop, which has to go on meanwhile.
+        """
         with self._lock:
             self._open = False
             if not self._busy:
@@ -96,7 +99,9 @@ class Batcher:
     @property
     def alive(self) -> bool:
         """Tell whether the writer works."""
-        return self._thread.is_alive()
+        task = self._writing
+        failed = task is not None and task.done() and (task.cancelled() or task.exception())
+        return self._thread.is_alive() and not failed
 
     @property
     def backlog(self) -> int:

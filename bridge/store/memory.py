@@ -123,6 +123,9 @@ class Memory:
                 self._standing.commit()
                 self._database.written.set()
                 done = True
+        if self._standing is not None and not done:
+            # SQLAlchemy does not roll back what it failed to commit, and SQLite would stay locked.
+            self._standing.invalidate()
         self.close()
         return done
 
@@ -242,7 +245,8 @@ _MOVE = (
     + bulk.recordset(WALLETS, "new", number="bigint", before="text", entries="json")
     + f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
     " RETURNING new.number, new.entries),"
-    f" entered AS (INSERT INTO entries SELECT {bulk.values(ENTRIES, 'entry')}"
+    f" entered AS (INSERT INTO entries ({', '.join(column.name for column in ENTRIES.columns)})"
+    f" SELECT {bulk.values(ENTRIES, 'entry')}"
     f" FROM moved, {bulk.recordset(ENTRIES, 'entry', source='moved.entries')})"
     " SELECT number FROM moved"
 )

@@ -354,6 +354,23 @@ def test_a_batcher_serves_more_wallets_than_are_remembered(
     assert problems(database) == []
 
 
+def test_after_another_writer_was_in_the_way_wallets_and_entries_are_still_written_as_one(
+    database: Database, batcher: Batcher
+) -> None:
+    renewal = debit(5, key="renewal-7")
+    assert summary(ask(batcher, renewal)) == ["posted"]
+    with contextlib.closing(Database(database.url.render_as_string(hide_password=False))) as other:
+        with other.write() as tx:
+            ledger.post(tx, [debit(10)], NOON)
+            waiting = batcher.submit([debit(20)])
+            time.sleep(0.05)
+        assert summary(waiting.result(WAIT_S)) == ["posted"]
+    assert summary(ask(batcher, renewal)) == ["replayed"]
+    assert summary(ask(batcher, debit(30), renewal)) == ["posted", "replayed"]
+    assert balance(database) == 100 - 5 - 10 - 20 - 30
+    assert problems(database) == []
+
+
 def test_replicas_that_debit_the_same_wallets_at_once_lose_and_double_nothing(
     database_url: str, clock: Clock, way: str
 ) -> None:
@@ -386,12 +403,8 @@ def test_a_wallet_that_was_set_back_to_a_backup_is_not_overwritten(
 def forget(tx: Connection, last: EntryId) -> None:
     """Set a wallet back by an entry, as one who restores a backup does, past all triggers."""
     before = reports.entry(tx, last._replace(version=last.version - 1))
-    for trigger in (
-        "DROP TRIGGER entries_no_delete",
-        "DROP TRIGGER entries_append_only ON entries",
-    ):
-        if ("append" in trigger) == (tx.dialect.name == "postgresql"):
-            tx.execute(text(trigger))
+    triggers = {"sqlite": "entries_no_delete", "postgresql": "entries_append_only ON entries"}
+    tx.execute(text(f"DROP TRIGGER {triggers[tx.dialect.name]}"))
     here = {"tenant_id": last.tenant_id, "currency": last.currency}
     tx.execute(tables.table(tables.Entry).delete().filter_by(**here, version=last.version))
     tx.execute(WALLETS.update().filter_by(**here).values(before.wallet._asdict()))
@@ -426,8 +439,8 @@ class Severed(Database):
         self._sever()
         return rows
 
-    def standing(self) -> Connection:
-        connection = super().standing()
+    def begun_at_once(self) -> Connection:
+        connection = super().begun_at_once()
         event.listen(connection, "commit", self._sever)
         return connection
 

@@ -1,0 +1,516 @@
+"""Past the framework nothing is answered otherwise than by it, and nothing is counted otherwise."""
+
+import asyncio
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from shutil import copy
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from starlette.types import ASGIApp, Message
+
+from bridge import logs, metrics
+from bridge.api.app import _framework, internal_app
+from bridge.api.asks import BATCH_MAX
+from bridge.api.auth import KEY_CACHED_S, Authenticate, KeyRing
+from bridge.api.express import Express
+from bridge.api.middleware import BODY_SIZE_MAX, Explain, LimitBody, Observe
+from bridge.api.services import Desk, Services
+from bridge.store import bulk, keys, tables
+from bridge.store.database import Database
+from tests.api.calling import Api, debit, served
+from tests.conftest import FakeClock
+from tests.store.drafting import adjustment, posted
+
+BATCH = "/v1/debits/batch"
+API_KEYS = tables.table(tables.ApiKey)
+
+Headers = Mapping[bytes, bytes | None]
+
+
+class Request(NamedTuple):
+    """A request as the server hands it over: its body comes in these pieces."""
+
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    pieces: tuple[bytes, ...] = (b"",)
+    method: str = "POST"
+    path: str = "/v1/debits"
+    query: bytes = b""
+    broken_off: bool = False
+
+
+class Reply(NamedTuple):
+    """What came back, but for the time and the request's name; status 0 where nothing did."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: Any
+    counted: dict[tuple[str, str], float]
+    logged: list[dict[str, Any]]
+
+
+class Way:
+    """An application, asked as the server asks it."""
+
+    def __init__(self, app: ASGIApp, runner: asyncio.Runner, lines: io.StringIO) -> None:
+        self._app = app
+        self._runner = runner
+        self._lines = lines
+
+    def ask(self, request: Request) -> Reply:
+        before, seen = counted(), self._lines.tell()
+        sent = self._runner.run(self._messages(request))
+        after = counted()
+        start: Message = sent[0] if sent else {"status": 0, "headers": []}
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return Reply(
+            start["status"],
+            sorted(pair for pair in start["headers"] if pair[0] != b"x-request-id"),
+            json.loads(body) if body else None,
+            {key: n - before.get(key, 0) for key, n in after.items() if n != before.get(key, 0)},
+            logged(self._lines.getvalue()[seen:]),
+        )
+
+    async def _messages(self, request: Request) -> list[Message]:
+        scope = {
+            "type": "http",
+            "method": request.method,
+            "path": request.path,
+            "query_string": request.query,
+            "headers": list(request.headers),
+        }
+        pieces, sent = list(request.pieces), list[Message]()
+
+        async def receive() -> Message:
+            if not pieces:
+                return {"type": "http.disconnect"}
+            body, more = pieces.pop(0), bool(pieces) or request.broken_off
+            return {"type": "http.request", "body": body, "more_body": more}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, send)
+        return sent
+
+
+class Both(NamedTuple):
+    """The whole application and the framework alone, on databases that hold the same."""
+
+    whole: Way
+    alone: Way
+    apis: tuple[Api, Api]
+    tokens: Mapping[str, bytes]
+
+    def ask(self, request: Request) -> Reply:
+        """Ask both, and return the one answer they give."""
+        whole, alone = self.whole.ask(request), self.alone.ask(request)
+        assert whole == alone
+        return whole
+
+    def post(
+        self, body: Any, path: str = "/v1/debits", headers: Headers = MappingProxyType({})
+    ) -> Reply:
+        """Ask both for a debit."""
+        return self.ask(self.plain(body, path, headers))
+
+    def plain(
+        self, body: Any, path: str = "/v1/debits", headers: Headers = MappingProxyType({})
+    ) -> Request:
+        """A debit by the key that may debit."""
+        return plain(self.tokens["core"], body, path, headers)
+
+
+def plain(token: bytes, body: Any, path: str, headers: Headers) -> Request:
+    """A debit as a SaaS core sends it, with some headers changed, or left out where None."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    usual: Headers = {
+        b"host": b"bridge",
+        b"authorization": b"Bearer " + token,
+        b"idempotency-key": b"d1",
+        b"content-type": b"application/json",
+        b"content-length": b"%d" % len(raw),
+    }
+    sent = {name: value for name, value in {**usual, **headers}.items() if value is not None}
+    return Request(tuple(sent.items()), (raw,), path=path)
+
+
+@pytest.fixture
+def both(
+    database: Database, migrated_sqlite: Path, tmp_path: Path, clock: FakeClock, lines: io.StringIO
+) -> Iterator[Both]:
+    logs.configure(json=True, level="debug", stream=lines)
+    other = Database(f"sqlite:///{copy(migrated_sqlite, tmp_path / 'other.db')}")
+    with served(database, clock) as api, served(other, clock) as apart:
+        scopes = {"core": ["debit", "read"], "reader": ["read"], "gone": ["debit"]}
+        tokens = {name: api.new_key(name, *some).encode() for name, some in scopes.items()}
+        fund(database, other)
+        yield Both(
+            Way(internal_app(api.services), api._runner, lines),
+            Way(framework_alone(apart.services), apart._runner, lines),
+            (api, apart),
+            tokens,
+        )
+    other.close()
+
+
+def fund(database: Database, other: Database) -> None:
+    """Let both have the same keys and the same wallets."""
+    with database.read() as tx:
+        known = tx.execute(select(API_KEYS)).all()
+    with other.write() as tx:
+        bulk.insert(tx, API_KEYS, list(map(tuple, known)))
+    drafts = adjustment(5000), adjustment(10**15, tenant_id="rich"), adjustment(1, currency="USD")
+    for one in (database, other):
+        posted(one, *drafts)
+
+
+def framework_alone(services: Services) -> ASGIApp:
+    """What `internal_app` would be without the express lane."""
+    desk = Desk(services)
+    return Observe(Explain(LimitBody(Authenticate(_framework(desk), KeyRing(desk)))))
+
+
+@pytest.fixture
+def warm(both: Both) -> Both:
+    """Both have seen the keys, which the express lane leaves to the framework the first time."""
+    for token in both.tokens.values():
+        headers = ((b"authorization", b"Bearer " + token),)
+        both.ask(Request(headers, method="GET", path="/v1/tenants"))
+    return both
+
+
+def counted() -> dict[tuple[str, str], float]:
+    """Return how often each route was answered how, and timed."""
+    found = {}
+    for collector in (metrics.requests_total, metrics.request_seconds):
+        for metric in collector.collect():
+            for sample in metric.samples:
+                if sample.name.endswith(("_total", "_count")):
+                    labels = sample.labels
+                    found[labels["route"], labels.get("status", "")] = sample.value
+    return found
+
+
+def logged(text: str) -> list[dict[str, Any]]:
+    """Return the access log, and whatever else is not from the batcher, without times."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        for changing in ("timestamp", "ms", "request_id", "exception"):
+            line.pop(changing, None)
+    return [line for line in lines if line["logger"].startswith("bridge.api")]
+
+
+def batch(*bodies: Any) -> Any:
+    keyed = [{"idempotency_key": f"b{n}", **body} for n, body in enumerate(bodies)]
+    return {"debits": keyed}
+
+
+def test_plain_debits_do_not_reach_the_framework(money: Api) -> None:
+    async def unreachable(*_: object) -> None:
+        raise AssertionError
+
+    money.fund(5000)
+    desk = Desk(money.services)
+    ring = KeyRing(desk)
+    assert money._runner.run(ring.find(money.token))
+    way = Way(Observe(Explain(Express(unreachable, desk, ring))), money._runner, io.StringIO())
+
+    def status(body: Any, path: str, key: bytes = b"") -> int:
+        headers: Headers = {b"idempotency-key": key or None}
+        return way.ask(plain(money.token.encode(), body, path, headers)).status
+
+    assert status(debit(1900), "/v1/debits", b"d1") == 201
+    assert status(debit(1900), "/v1/debits", b"d1") == 201
+    assert status(debit(9999), "/v1/debits", b"d2") == 402
+    assert status(batch(debit(1), debit(2)), BATCH) == 200
+    assert money.balance() == (5000 - 1900 - 3, 0)
+
+
+def test_a_debit_its_repetition_and_its_declines_are_answered_alike(warm: Both) -> None:
+    first = warm.post(debit(1900, reference="inv-7", metadata={"b": "\u00fc", "a": ""}))
+    assert first.status == 201
+    assert first.counted == {("/v1/debits", "201"): 1, ("/v1/debits", ""): 1}
+    assert [line["path"] for line in first.logged] == ["/v1/debits"]
+    again = warm.post(debit(1900, reference="inv-7", metadata={"a": "", "b": "\u00fc"}))
+    assert (again.status, again.body) == (201, first.body)
+    assert (b"idempotent-replayed", b"true") in again.headers
+    for status, key, body in (
+        (422, b"d1", debit(1901)),
+        (402, b"d2", debit(2, currency="USD")),
+        (404, b"d2", debit(1, tenant_id="nobody")),
+    ):
+        declined = warm.post(body, headers={b"idempotency-key": key})
+        assert declined.status == status
+        assert declined.counted[("/v1/debits", str(status))] == 1
+
+
+HEADERS: dict[str, tuple[Headers, int]] = {
+    "a charset": ({b"content-type": b"application/json; charset=utf-8"}, 201),
+    "capitals": ({b"content-type": b"Application/JSON"}, 201),
+    "another media type": ({b"content-type": b"text/plain"}, 415),
+    "no media type": ({b"content-type": None}, 415),
+    "no length": ({b"content-length": None}, 201),
+    "a length in many digits": ({b"content-length": b"0000000000000070"}, 201),
+    "a length that is too large": ({b"content-length": b"1048577"}, 413),
+    "a length that is none": ({b"content-length": b"abc"}, 201),
+    "no key": ({b"idempotency-key": None}, 400),
+    "an empty key": ({b"idempotency-key": b""}, 422),
+    "the longest key": ({b"idempotency-key": b"~" * 255}, 201),
+    "a key that is too long": ({b"idempotency-key": b"~" * 256}, 422),
+    "a key in Latin-1": ({b"idempotency-key": b"caf\xe9"}, 422),
+    "a key in UTF-8": ({b"idempotency-key": b"caf\xc3\xa9"}, 422),
+    "a key with a tab": ({b"idempotency-key": b"a\tb"}, 422),
+    "a key with a line feed": ({b"idempotency-key": b"a\n"}, 422),
+    "a key of blanks": ({b"idempotency-key": b"  "}, 201),
+    "nobody": ({b"authorization": None}, 401),
+    "an empty token": ({b"authorization": b"Bearer "}, 401),
+    "another scheme": ({b"authorization": b"Basic YTpi"}, 401),
+    "an unknown token": ({b"authorization": b"Bearer bridge_00000000_x"}, 401),
+    "a token in Latin-1": ({b"authorization": b"Bearer b\xfcro"}, 401),
+}
+
+
+def test_odd_headers_are_answered_alike(warm: Both) -> None:
+    for name, (headers, status) in HEADERS.items():
+        assert warm.post(debit(1), headers=headers).status == status, name
+        warm.post(batch(debit(1)), BATCH, headers)
+
+
+TOKENS = {
+    **dict.fromkeys((b"bearer %s", b"BEARER %s", b"Bearer  %s", b"Bearer %s "), 201),
+    **dict.fromkeys((b"%s", b" %s", b"Bearer%s", b"Bearer\t%s", b"Bearer Bearer %s"), 401),
+}
+
+
+def test_a_token_is_read_alike(warm: Both) -> None:
+    for form, status in TOKENS.items():
+        headers: Headers = {b"authorization": form % warm.tokens["core"]}
+        assert warm.post(debit(1), headers=headers).status == status, form
+
+
+def test_a_key_that_may_not_debit_or_was_revoked_is_refused_alike(warm: Both) -> None:
+    def ask(name: str) -> Reply:
+        headers: Headers = {b"authorization": b"Bearer " + warm.tokens[name]}
+        return warm.post(debit(1), headers=headers)
+
+    assert ask("reader").status == 403
+    assert ask("gone").status == 201
+    for api in warm.apis:
+        with api.database.write() as tx:
+            keys.revoke(tx, warm.tokens["gone"].decode().split("_")[1], api.clock())
+    assert ask("gone").status == 201, "it is believed for some seconds"
+    warm.apis[0].clock.advance(KEY_CACHED_S)
+    assert ask("gone").status == 401
+    assert ask("core").status == 201
+
+
+def test_a_key_is_served_alike_the_first_time(both: Both) -> None:
+    for amount in (1, 2):
+        headers: Headers = {b"idempotency-key": b"%d" % amount}
+        assert both.post(debit(amount), headers=headers).status == 201
+
+
+def test_headers_that_are_given_twice_are_read_alike(warm: Both) -> None:
+    plain = warm.plain(debit(1))
+    for name, value in (
+        (b"idempotency-key", b"d2"),
+        (b"content-type", b"text/plain"),
+        (b"authorization", b"Bearer x"),
+        (b"content-length", b"9999999"),
+        (b"cookie", b"a=b"),
+        (b"host", b"other"),
+    ):
+        warm.ask(plain._replace(headers=(*plain.headers, (name, value))))
+        warm.ask(plain._replace(headers=((name, value), *plain.headers)))
+
+
+CHANGES: dict[str, tuple[dict[str, Any], int]] = {
+    "a query": ({"query": b"a=b"}, 201),
+    "a query given twice": ({"query": b"a=b&a=c"}, 422),
+    "GET": ({"method": "GET"}, 405),
+    "HEAD": ({"method": "HEAD"}, 405),
+    "PUT": ({"method": "PUT"}, 405),
+    "OPTIONS": ({"method": "OPTIONS"}, 405),
+    "a slash at the end": ({"path": "/v1/debits/"}, 404),
+    "capitals in the path": ({"path": "/v1/Debits"}, 404),
+    "no body": ({"pieces": (b"",)}, 400),
+    "nothing at all": ({"pieces": ()}, 0),
+    "half a body": ({"pieces": (b'{"tenant_id"',), "broken_off": True}, 0),
+    "a body that is too large and does not say so": (
+        {"pieces": (json.dumps(debit(1)).encode() + b" " * BODY_SIZE_MAX,)},
+        413,
+    ),
+}
+
+
+def test_odd_requests_are_answered_alike(warm: Both) -> None:
+    for name, (change, status) in CHANGES.items():
+        assert warm.ask(warm.plain(debit(1))._replace(**change)).status == status, name
+
+
+def test_a_body_in_pieces_is_answered_alike(warm: Both) -> None:
+    plain = warm.plain(debit(1))
+    [whole] = plain.pieces
+    middle = len(whole) // 2
+    for pieces in (
+        (whole, b""),
+        (b"", whole),
+        (whole[:middle], whole[middle:]),
+        tuple(bytes([byte]) for byte in whole),
+    ):
+        reply = warm.ask(plain._replace(pieces=pieces))
+        assert (reply.status, reply.body["version"]) == (201, 2)
+
+
+def text(**fields: str) -> bytes:
+    """A debit whose fields have these values, as JSON text."""
+    usual = {name: json.dumps(value) for name, value in debit(1).items()}
+    return (
+        "{" + ",".join(f'"{name}":{value}' for name, value in (usual | fields).items()) + "}"
+    ).encode()
+
+
+BODIES: dict[str, tuple[bytes, int]] = {
+    "not JSON": (b"{", 400),
+    "no object": (b"[]", 422),
+    "a byte order mark": (b"\xef\xbb\xbf" + text(), 400),
+    "no UTF-8": (text()[:-1] + b',"x":"\xff"}', 400),
+    "the same name twice": (text()[:-1] + b',"amount":2}', 400),
+    "the same name twice, spelled otherwise": (text()[:-1] + b',"\\u0061mount":2}', 400),
+    "an unknown field": (text(x="1"), 422),
+    "a float": (text(amount="1.0"), 422),
+    "an exponent": (text(amount="1e0"), 422),
+    "a truth": (text(amount="true"), 422),
+    "a text for a number": (text(amount='"1"'), 422),
+    "not a number": (text(amount="NaN"), 422),
+    "an infinite number": (text(amount="Infinity"), 422),
+    "minus nothing": (text(amount="-0"), 422),
+    "the largest number": (text(amount=str(2**63 - 1)), 402),
+    "a number that is too large": (text(amount=str(2**63)), 422),
+    "a huge number": (text(amount="1" * 400), 422),
+    "a number beyond Python's patience": (text(amount="1" * 5000), 400),
+    "nothing": (text(amount="null"), 422),
+    "a NUL": (text(reference='"a\\u0000b"'), 422),
+    "half a surrogate pair": (text(reference='"\\ud800"'), 422),
+    "half a surrogate pair in a name": (text(metadata='{"\\udfff":"x"}'), 422),
+    "a surrogate pair": (text(reference='"\\ud83d\\udcb6"'), 201),
+    "many nested lists": (text(x="[" * 100_000), 400),
+    "a tenant id outside the pattern": (text(tenant_id='"a b"'), 422),
+    "a tenant id with a line feed": (text(tenant_id='"acme\\n"'), 422),
+    "an unknown currency": (text(currency='"XXX"'), 422),
+    "an unknown purpose": (text(purpose='"fun"'), 422),
+    "blanks around it": (b" \r\n\t" + text() + b"\n", 201),
+    "much metadata": (
+        text(metadata=json.dumps({f"key-{n}": "\u20ac" * 500 for n in range(50)})),
+        201,
+    ),
+    "too much metadata": (text(metadata=json.dumps({str(n): "" for n in range(51)})), 422),
+}
+
+
+def test_odd_bodies_are_answered_alike(warm: Both) -> None:
+    for number, (name, (body, status)) in enumerate(BODIES.items()):
+        headers: Headers = {b"idempotency-key": b"odd-%d" % number}
+        assert warm.post(body, headers=headers).status == status, name
+
+
+def test_batches_are_answered_alike(warm: Both) -> None:
+    def ask(body: Any) -> Reply:
+        return warm.post(body, BATCH)
+
+    mixed = ask(
+        batch(
+            debit(3000),
+            debit(3000),
+            debit(3000, idempotency_key="b0"),
+            debit(1, idempotency_key="b0"),
+            debit(1, tenant_id="nobody"),
+            debit(1, currency="JPY"),
+            debit(2000, metadata={"\u20ac": "x"}),
+            debit(1, currency="USD", idempotency_key="b6"),
+        )
+    )
+    data = mixed.body["data"]
+    assert [one["problem"]["code"] if one["problem"] else one["status"] for one in data] == [
+        *("posted", "insufficient_balance", "replayed", "idempotency_key_reused"),
+        *("tenant_not_found", "insufficient_balance", "posted", "idempotency_key_reused"),
+    ]
+    assert mixed.counted == {(BATCH, "200"): 1, (BATCH, ""): 1}
+    many = batch(*(debit(1, tenant_id="rich") for _ in range(BATCH_MAX)))
+    assert len(ask(many).body["data"]) == BATCH_MAX
+    refused: list[Any] = [
+        batch(*(debit(1) for _ in range(BATCH_MAX + 1))),
+        batch(),
+        {},
+        [],
+        batch(debit(1), debit(1.0)),
+        batch(debit(1), debit(1, tenant_id="a b"), debit(1, currency="EURO")),
+        batch(debit(1), debit(1, idempotency_key="caf\u00e9")),
+        batch(debit(1), debit(1, idempotency_key="")),
+        batch(debit(1)) | {"x": 1},
+        {"debits": [debit(1)]},
+    ]
+    assert {ask(body).status for body in refused} == {422}
+
+
+def test_a_bridge_that_stops_answers_alike(warm: Both) -> None:
+    for api in warm.apis:
+        api.stop()
+    for body, path in ((debit(1), "/v1/debits"), (batch(debit(1)), BATCH)):
+        reply = warm.post(body, path)
+        assert (reply.status, reply.body["code"]) == (503, "stopping")
+        assert reply.counted[(path, "503")] == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+bodies = st.fixed_dictionaries(
+    {
+        "tenant_id": st.sampled_from(["acme", "rich", "rich", "nobody"]),
+        "amount": st.integers(1, 2000) | st.sampled_from([2**53 + 1, 2**63 - 1]),
+        "currency": st.sampled_from(["EUR", "EUR", "USD", "JPY"]),
+        "purpose": st.sampled_from(["plan_purchase", "plan_renewal", "other"]),
+    },
+    optional={
+        "reference": st.text(max_size=260),
+        "description": st.text(max_size=20),
+        "metadata": st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+    },
+)
+fields = st.sampled_from([*debit(1), "reference", "metadata", "idempotency_key", "x"])
+odd_bodies = st.builds(lambda body, name, value: body | {name: value}, bodies, fields, json_values)
+mostly_good = bodies | bodies | bodies | odd_bodies
+some_keys = st.sampled_from([f"k{number}" for number in range(9)]) | st.text(max_size=5)
+odd_headers = st.dictionaries(
+    st.sampled_from([b"idempotency-key", b"content-type", b"content-length", b"x-other"]),
+    st.none() | st.binary(max_size=12),
+    max_size=1,
+)
+
+
+def test_any_debit_is_answered_alike(warm: Both) -> None:
+    @settings(max_examples=100)
+    @given(mostly_good | json_values, st.integers(0, 30), odd_headers)
+    def alike(body: Any, number: int, headers: Headers) -> None:
+        warm.post(body, headers={b"idempotency-key": b"k%d" % number, **headers})
+
+    alike()
+
+
+def test_any_batch_is_answered_alike(warm: Both) -> None:
+    @settings(max_examples=60)
+    @given(st.lists(st.tuples(mostly_good, some_keys), max_size=6))
+    def alike(keyed: list[tuple[Any, str]]) -> None:
+        warm.post({"debits": [{"idempotency_key": key, **body} for body, key in keyed]}, BATCH)
+
+    alike()

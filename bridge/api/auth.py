@@ -1,5 +1,6 @@
 """Who asks, and what they may: API keys as bearer tokens."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -29,13 +30,19 @@ class KeyRing:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._found: dict[str, tuple[ApiKey, Instant]] = {}
+        self._asking: dict[str, asyncio.Future[ApiKey | None]] = {}
 
     async def find(self, token: str) -> ApiKey | None:
         """Return the key of a token, None where there is none or it was revoked."""
-        return self.remembered(token) or await self._ask(token)
+        if key := self._remembered(token):
+            return key
+        # A crowd whose key must be asked for again asks once, and waits for one answer.
+        if token not in self._asking:
+            self._asking[token] = asyncio.ensure_future(self._ask(token))
+            self._asking[token].add_done_callback(lambda _: self._asking.pop(token, None))
+        return await asyncio.shield(self._asking[token])
 
-    def remembered(self, token: str) -> ApiKey | None:
-        """Return the key of a token that was found lately."""
+    def _remembered(self, token: str) -> ApiKey | None:
         key, since = self._found.get(token, (None, 0))
         # Between bounds, since a clock that was set back must not make a key eternal.
         fresh = 0 <= self._desk.services.clock() - since < KEY_CACHED_S * SECOND

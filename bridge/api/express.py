@@ -42,7 +42,7 @@ class Express:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; ProblemError where a single debit is declined."""
         lane = _LANES.get(scope["path"]) if scope["type"] == "http" else None
-        caller = self._caller(scope) if lane else None
+        caller = await self._caller(scope) if lane else None
         if lane is None or caller is None:
             await self._app(scope, receive, send)
             return
@@ -56,7 +56,7 @@ class Express:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _caller(self, scope: Scope) -> str | None:
+    async def _caller(self, scope: Scope) -> str | None:
         """Return who sends a request whose headers are plainly good."""
         headers = dict(scope["headers"])
         plain = (
@@ -68,7 +68,7 @@ class Express:
         )
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         plain = plain and scheme == b"Bearer"
-        key = self._ring.remembered(token.decode("latin-1")) if plain else None
+        key = await self._ring.find(token.decode("latin-1")) if plain else None
         if key is None or "debit" not in key.scopes:
             return None
         scope["state"]["key"] = key

@@ -1,6 +1,9 @@
+import pytest
+
 from bridge.api.auth import KEY_CACHED_S, KEYS_CACHED_MAX
 from bridge.store import keys
-from tests.api.calling import Api, code, debit
+from bridge.store.database import Connection
+from tests.api.calling import Api, Call, code, debit
 
 READING = ("GET", "/v1/tenants")
 
@@ -79,3 +82,19 @@ def test_more_keys_than_are_remembered_all_work(api: Api) -> None:
         ]
     for token in tokens:
         assert api.call(*READING, headers={"Authorization": f"Bearer {token}"}).is_success
+
+
+def test_a_crowd_that_comes_with_a_key_at_once_asks_the_store_for_it_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    found = keys.find
+
+    def find(tx: Connection, token: str) -> keys.ApiKey | None:
+        asked.append(token)
+        return found(tx, token)
+
+    monkeypatch.setattr(keys, "find", find)
+    answers = api.together(Call("GET", "/v1/tenants") for _ in range(50))
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == [api.token]

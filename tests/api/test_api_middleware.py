@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from bridge import metrics
+from bridge.api import services
 from bridge.api.middleware import BodyTooSlowError, LimitBody, Patience
-from bridge.api.services import WAITING_MAX
 from bridge.domain.errors import BacklogFullError, StorefrontStoppedError, UnavailableError
 from tests.api.calling import Answer, Api, Call, code
 
@@ -124,8 +124,9 @@ def test_a_database_that_is_away_is_a_503(api: Api) -> None:
     assert code(api.get("/v1/tenants")) == (503, "unavailable")
 
 
-def test_more_readers_than_may_wait_are_refused(api: Api) -> None:
-    answers = api.together(Call("GET", "/v1/tenants") for _ in range(WAITING_MAX + 500))
+def test_more_readers_than_may_wait_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "WAITING_MAX", 10)
+    answers = api.together(Call("GET", "/v1/tenants") for _ in range(500))
     statuses = {answer.status_code for answer in answers}
     assert statuses == {200, 503}
     assert {code(a)[1] for a in answers if a.status_code == 503} == {"backlog_full"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -93,6 +94,8 @@ class Desk:
         self.services = services
         self._threads = CapacityLimiter(THREADS_MAX)
         self._asking = CapacityLimiter(ASKING_MAX)
+        # Counted here: the limiter does not know of calls that came in this very moment.
+        self._calls: Counter[CapacityLimiter] = Counter()
 
     async def read(
         self, question: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
@@ -108,15 +111,24 @@ class Desk:
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Call a blocking function in a thread; BacklogFullError where too many wait for one."""
-        if self._threads.statistics().tasks_waiting >= WAITING_MAX:
+        if self._calls[self._threads] >= WAITING_MAX + THREADS_MAX:
             raise BacklogFullError("too many requests wait for the database; retry later")
-        return await to_thread.run_sync(function, *args, limiter=self._threads)
+        return await self._in_thread(self._threads, function, *args)
 
     async def ask(self, function: Callable[..., T], *args: Any) -> T:
         """Call what asks a storefront, in a thread; BacklogFullError where too many wait."""
-        if self._asking.statistics().tasks_waiting >= ASKING_WAITING_MAX:
+        if self._calls[self._asking] >= ASKING_WAITING_MAX + ASKING_MAX:
             raise BacklogFullError("too many requests wait for the storefront; retry later")
-        return await to_thread.run_sync(function, *args, limiter=self._asking)
+        return await self._in_thread(self._asking, function, *args)
+
+    async def _in_thread(
+        self, threads: CapacityLimiter, function: Callable[..., T], *args: Any
+    ) -> T:
+        self._calls[threads] += 1
+        try:
+            return await to_thread.run_sync(function, *args, limiter=threads)
+        finally:
+            self._calls[threads] -= 1
 
     async def post(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Post drafts in one commit that other requests share; one outcome each."""

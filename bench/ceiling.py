@@ -1,8 +1,7 @@
 """The ceiling: one debit per commit with nothing before the database, as fast as that goes.
 
-A debit is a conditional update of the wallet and the insert of an entry that carries the balance
-after it. The entry's unique index is the idempotency record, which saves the statement that a table
-of keys would take: a repeated key raises, and the update is undone with it.
+A debit is three statements: the insert of the idempotency key, where a repeated one raises; the
+conditional update of the wallet; the insert of an entry that carries the balance after it.
 """
 
 import random
@@ -23,7 +22,7 @@ LOOP = "bare loop"
 _KEY = "tenant_id, idempotency_key"
 _THREADS_MAX = 2
 _FUNDED = f"""
-INSERT INTO entries SELECT tenant_id, 'funds', {FUNDS}, {FUNDS}, 0 FROM wallets
+INSERT INTO entries SELECT tenant_id, 0, 'funds', {FUNDS}, {FUNDS}, 0 FROM wallets
 """
 
 
@@ -33,24 +32,30 @@ class Pgbench:
     name = PGBENCH
 
     _SCHEMA = f"""
-    CREATE TABLE wallets (tenant_id int PRIMARY KEY, balance bigint NOT NULL)
-      WITH (fillfactor = 50);
-    CREATE TABLE entries (
-      tenant_id int NOT NULL, idempotency_key text NOT NULL, amount bigint NOT NULL,
-      balance_after bigint NOT NULL, recorded_at bigint NOT NULL,
+    CREATE TABLE wallets (
+      tenant_id int PRIMARY KEY, balance bigint NOT NULL, version bigint NOT NULL
+    ) WITH (fillfactor = 50);
+    CREATE TABLE idempotency_keys (
+      tenant_id int NOT NULL, idempotency_key text NOT NULL,
       PRIMARY KEY (tenant_id, idempotency_key)
+    );
+    CREATE TABLE entries (
+      tenant_id int NOT NULL, version bigint NOT NULL, idempotency_key text NOT NULL,
+      amount bigint NOT NULL, balance_after bigint NOT NULL, recorded_at bigint NOT NULL,
+      PRIMARY KEY (tenant_id, version)
     );
     CREATE FUNCTION debit(tenant int, debited bigint, key text, now bigint) RETURNS bigint
     LANGUAGE plpgsql AS $$
-    DECLARE after bigint;
+    DECLARE after wallets;
     BEGIN
-      UPDATE wallets SET balance = balance - debited
-        WHERE tenant_id = tenant AND balance >= debited RETURNING balance INTO after;
+      INSERT INTO idempotency_keys VALUES (tenant, key);
+      UPDATE wallets SET balance = balance - debited, version = version + 1
+        WHERE tenant_id = tenant AND balance >= debited RETURNING * INTO after;
       IF NOT FOUND THEN RAISE EXCEPTION 'insufficient balance'; END IF;
-      INSERT INTO entries VALUES (tenant, key, -debited, after, now);
-      RETURN after;
+      INSERT INTO entries VALUES (tenant, after.version, key, -debited, after.balance, now);
+      RETURN after.balance;
     END $$;
-    INSERT INTO wallets SELECT n, {FUNDS} FROM generate_series(1, {TENANTS}) AS n;
+    INSERT INTO wallets SELECT n, {FUNDS}, 0 FROM generate_series(1, {TENANTS}) AS n;
     {_FUNDED};
     """
 
@@ -93,27 +98,34 @@ def parse(said: str) -> Sample:
 
 
 class Loop:
-    """Debits in a loop on one SQLite connection: BEGIN IMMEDIATE, two statements, COMMIT."""
+    """Debits in a loop on one SQLite connection: BEGIN IMMEDIATE, three statements, COMMIT."""
 
     name = LOOP
 
     _SCHEMA = f"""
-    CREATE TABLE wallets (tenant_id INTEGER PRIMARY KEY, balance INTEGER NOT NULL);
-    CREATE TABLE entries (
-      tenant_id INTEGER NOT NULL, idempotency_key TEXT NOT NULL, amount INTEGER NOT NULL,
-      balance_after INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
+    CREATE TABLE wallets (
+      tenant_id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, version INTEGER NOT NULL
+    );
+    CREATE TABLE idempotency_keys (
+      tenant_id INTEGER NOT NULL, idempotency_key TEXT NOT NULL,
       PRIMARY KEY (idempotency_key, tenant_id)
-    ) WITHOUT ROWID;
+    );
+    CREATE TABLE entries (
+      tenant_id INTEGER NOT NULL, version INTEGER NOT NULL, idempotency_key TEXT NOT NULL,
+      amount INTEGER NOT NULL, balance_after INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
+      PRIMARY KEY (tenant_id, version)
+    );
     INSERT INTO wallets WITH RECURSIVE numbers(n) AS
       (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < {TENANTS})
-      SELECT n, {FUNDS} FROM numbers;
+      SELECT n, {FUNDS}, 0 FROM numbers;
     {_FUNDED};
     """
+    _KEYED = "INSERT INTO idempotency_keys VALUES (?, ?)"
     _UPDATE = (
-        "UPDATE wallets SET balance = balance - ? WHERE tenant_id = ? AND balance >= ?"
-        " RETURNING balance"
+        "UPDATE wallets SET balance = balance - ?, version = version + 1"
+        " WHERE tenant_id = ? AND balance >= ? RETURNING version, balance"
     )
-    _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
+    _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)"
 
     def __init__(self, files: Files, database: str) -> None:
         self._files = files
@@ -141,8 +153,10 @@ class Loop:
 
     def _debit(self, connection: sqlite3.Connection, tenant: int, key: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        [(after,)] = connection.execute(self._UPDATE, (AMOUNT, tenant, AMOUNT)).fetchall()
-        entry = (tenant, key, -AMOUNT, after, time.time_ns() // 1000)
+        connection.execute(self._KEYED, (tenant, key))
+        updated = connection.execute(self._UPDATE, (AMOUNT, tenant, AMOUNT)).fetchall()
+        [(version, after)] = updated
+        entry = (tenant, version, key, -AMOUNT, after, time.time_ns() // 1000)
         connection.execute(self._INSERT, entry)
         connection.execute("COMMIT")
 

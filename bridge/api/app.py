@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge import __version__
 from bridge.api import (
@@ -72,7 +72,16 @@ def internal_app(services: Services) -> ASGIApp:
     desk = Desk(services)
     ring = KeyRing(desk)
     framework = LimitBody(Authenticate(_framework(desk), ring))
-    return Observe(Explain(Express(framework, desk, ring)))
+    return Express(Observe(Explain(framework)), desk, ring, refusing)
+
+
+def refusing(error: Exception) -> ASGIApp:
+    """Return an app that answers every request with what went wrong."""
+
+    async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    return Observe(Explain(refuse))
 
 
 def _framework(desk: Desk) -> ASGIApp:

@@ -34,24 +34,30 @@ class KeyRing:
 
     async def find(self, token: str) -> ApiKey | None:
         """Return the key of a token, None where there is none or it was revoked."""
-        if key := self._remembered(token):
-            return key
-        # A crowd whose key must be asked for again asks once, and waits for one answer.
+        return self.at_once(token) or await asyncio.shield(self._asked(token))
+
+    def at_once(self, token: str) -> ApiKey | None:
+        """Return a key that is believed, and ask for it again in good time."""
+        key, since = self._found.get(token, (None, 0))
+        # Between bounds, since a clock that was set back must not make a key eternal.
+        age = self._desk.services.clock() - since
+        if key is None or not 0 <= age < KEY_CACHED_S * SECOND:
+            return None
+        if age > KEY_CACHED_S * SECOND // 2:
+            self._asked(token)
+        return key
+
+    def _asked(self, token: str) -> asyncio.Future[ApiKey | None]:
+        """Ask for a key, once however many wait for it."""
         if token not in self._asking:
             self._asking[token] = asyncio.ensure_future(self._ask(token))
             self._asking[token].add_done_callback(lambda _: self._asking.pop(token, None))
-        return await asyncio.shield(self._asking[token])
-
-    def _remembered(self, token: str) -> ApiKey | None:
-        key, since = self._found.get(token, (None, 0))
-        # Between bounds, since a clock that was set back must not make a key eternal.
-        fresh = 0 <= self._desk.services.clock() - since < KEY_CACHED_S * SECOND
-        return key if fresh else None
+        return self._asking[token]
 
     async def _ask(self, token: str) -> ApiKey | None:
         now = self._desk.services.clock()
-        self._found.pop(token, None)
         key = await self._desk.read(keys.find, token) if len(token) <= TOKEN_LENGTH_MAX else None
+        self._found.pop(token, None)
         if key is not None:
             if len(self._found) >= KEYS_CACHED_MAX:
                 self._found.clear()

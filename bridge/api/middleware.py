@@ -8,7 +8,6 @@ import secrets
 import time
 from functools import cache
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -64,9 +63,9 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        name = request_id(scope)
         # The server gives each request a context of its own, so nothing need be taken back.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=name)
         scope.setdefault("state", {})
         started = time.perf_counter()
         status = CLIENT_GONE
@@ -75,7 +74,7 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"].append((b"x-request-id", name.encode()))
             await send(message)
 
         try:
@@ -145,54 +144,13 @@ async def _before(deadline: float, receive: Receive) -> Message:
         raise BodyTooSlowError from None
 
 
-class Patience:
-    """Receives messages that are nearly always there, and ends the waits for those that are not.
-
-    It looks at all waits now and then: a timer for each would take longer than reading the message.
-    """
-
-    def __init__(self, wait_max_s: float = BODY_WAIT_MAX_S, look_interval_s: float = 1) -> None:
-        self._wait_max_s = wait_max_s
-        self._look_interval_s = look_interval_s
-        self._deadlines: dict[asyncio.Task[Any], float] = {}
-        self._ended: set[asyncio.Task[Any]] = set()
-        self._looking = False
-
-    async def receive(self, receive: Receive) -> Message:
-        """Receive a message; BodyTooSlowError where it takes longer than `wait_max_s`."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is None:  # only a task can be made to stop waiting
-            return await receive()
-        self._deadlines[task] = loop.time() + self._wait_max_s
-        if not self._looking:
-            self._looking = True
-            loop.call_later(self._look_interval_s, self._look, loop)
-        try:
-            return await receive()
-        except asyncio.CancelledError:
-            if task in self._ended and not task.uncancel():
-                raise BodyTooSlowError from None
-            raise
-        finally:
-            del self._deadlines[task]
-            self._ended.discard(task)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for task in [task for task, deadline in self._deadlines.items() if deadline <= now]:
-            self._ended.add(task)
-            task.cancel()
-        self._looking = bool(self._deadlines)
-        if self._looking:
-            loop.call_later(self._look_interval_s, self._look, loop)
-
-
 def _declared(scope: Scope) -> int:
     length = Headers(scope=scope).get("content-length", "")
     return int(length) if re.fullmatch("[0-9]{1,19}", length) else 0
 
 
-def _request_id(scope: Scope) -> str:
+def request_id(scope: Scope) -> str:
+    """Return the name a request was given by its caller, or else a new one."""
     for name, given in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(given):
             return str(given, "ascii")
@@ -206,9 +164,7 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     a debit.
     """
     route = getattr(scope.get("route"), "path", "none")
-    requests, durations = _meters(route, status)
-    requests.inc()
-    durations.observe(seconds)
+    count(route, status, seconds)
     good = status < HTTPStatus.BAD_REQUEST
     if good and not logging.getLogger().isEnabledFor(logging.DEBUG):
         return
@@ -221,6 +177,13 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
         ms=round(seconds * 1000, 1),
         caller=getattr(scope["state"].get("key"), "name", None),
     )
+
+
+def count(route: str, status: int, seconds: float) -> None:
+    """Count a request in the metrics."""
+    requests, durations = _meters(route, status)
+    requests.inc()
+    durations.observe(seconds)
 
 
 @cache

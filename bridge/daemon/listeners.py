@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from bridge.api.express import Protocol
 from bridge.config import Listen
 from bridge.domain.errors import ConfigurationError, UnavailableError
 
@@ -68,7 +69,7 @@ def server(app: ASGIApp, drain_timeout_s: int) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=Protocol,
             ws="none",
             log_config=None,
             log_level="warning",

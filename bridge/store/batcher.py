@@ -77,13 +77,14 @@ class Batcher:
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._writing: asyncio.Task[None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Begin to work, in the event loop that serves the requests; without it, in the thread."""
         self._loop = loop
         self._open = True
         self._thread.start()
+        if loop is not None:
+            loop.call_soon_threadsafe(self._memory.can_ask)
 
     def stop(self) -> None:
         """Take nothing more, post what waits, and return when it is committed and answered.
@@ -99,9 +100,7 @@ class Batcher:
     @property
     def alive(self) -> bool:
         """Tell whether the writer works."""
-        task = self._writing
-        failed = task is not None and task.done() and (task.cancelled() or task.exception())
-        return self._thread.is_alive() and not failed
+        return self._thread.is_alive()
 
     @property
     def backlog(self) -> int:
@@ -152,8 +151,8 @@ class Batcher:
             return
         metrics.backlog.set(len(self._calls))
         batch = _Batch(calls, [draft for call in calls for draft in call.drafts], self._clock())
-        if self._loop is not None and self._database.answers_awaited:
-            self._writing = self._loop.create_task(self._write_awaited(batch))
+        if self._loop is not None and self._memory.can_ask():
+            self._memory.ask_recall(batch.drafts, partial(self._ask_write, batch))
             return
         if self._loop is not None and self._database.is_sqlite:
             self._memory.recall(batch.drafts)
@@ -177,13 +176,14 @@ class Batcher:
                 self._batches.put(None)
         return calls
 
-    async def _write_awaited(self, batch: _Batch) -> None:
-        """Write without a thread, unless something is left for the usual way."""
-        await self._memory.recall_awaited(batch.drafts)
+    def _ask_write(self, batch: _Batch) -> None:
         batch.plan = self._memory.plan(batch.drafts, batch.now)
-        batch.moved = await self._memory.write_awaited(batch.plan)
-        batch.begun = True
-        if all(batch.plan.outcomes_if(batch.moved)):
+        self._memory.ask_write(batch.plan, partial(self._asked, batch))
+
+    def _asked(self, batch: _Batch, moved: set[WalletId]) -> None:
+        """Go on without a thread, unless something is left for the usual way."""
+        batch.moved, batch.begun = moved, True
+        if all(batch.plan.outcomes_if(moved)):
             batch.results = self._results(batch)
             self._finish(batch)
         else:
@@ -194,7 +194,7 @@ class Batcher:
             self._write(batch)
             batch.results = self._results(batch)
             self._run_soon(partial(self._finish, batch))
-        self._memory.close()
+        self._run_soon(self._memory.hang_up)
 
     def _write(self, batch: _Batch) -> None:
         if not batch.begun:
@@ -203,16 +203,16 @@ class Batcher:
             batch.moved = set()
 
     def _finish(self, batch: _Batch) -> None:
-        """Remember, answer, and go on."""
+        """Remember, go on with what waits, and answer while that is written."""
         self._memory.keep(batch.plan, batch.moved)
         self._memory.learn(batch.late)
+        self._begin()
         for call, result in zip(batch.calls, batch.results, strict=True):
             try:
                 call.answer(result)
             except Exception:
                 log.exception("nobody took the answer", drafts=len(call.drafts))
         _measure(batch)
-        self._begin()
 
     def _results(self, batch: _Batch) -> list[Result]:
         """Put together what memory could tell, and the rest, posted the usual way."""

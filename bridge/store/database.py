@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bridge.domain.errors import ConfigurationError, UnavailableError
+from bridge.store.pipe import Pipe
 
 LOCK_WAIT_S = 10
 """How long a writer waits for another one before it gives up with UnavailableError."""
@@ -36,7 +37,6 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.written = threading.Event()
         self._pooler = pooler
-        self._standing: AsyncConnection[tuple[Any, ...]] | None = None
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
             self._impatient = _sqlite_engine(
@@ -67,27 +67,17 @@ class Database:
         with _advice(), self._reader.begin() as tx:
             yield tx
 
-    @property
-    def answers_awaited(self) -> bool:
-        """Whether `awaited` is to be had: there is no such driver for SQLite, nor for poolers."""
-        return not self.is_sqlite and not self._pooler
+    def pipe(self, statements: Mapping[str, str]) -> Pipe | None:
+        """Return a connection of its own for an event loop, with statements by name.
 
-    async def awaited(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
-        """Execute one statement, which commits by itself, on PostgreSQL; for one task at a time.
-
-        It has a connection of its own, kept from one use to the next, since to check it each time
-        would be a trip of its own. Raises psycopg.Error.
+        None where there is none to be had: SQLite has no such driver, and poolers keep nothing
+        prepared.
         """
-        try:
-            if self._standing is None:
-                _, address = self._writer.dialect.create_connect_args(self.url)
-                self._standing = await AsyncConnection.connect(
-                    **address, **_session(pooler=False), autocommit=True
-                )
-            return await (await self._standing.execute(statement, parameters)).fetchall()
-        except BaseException:
-            self._hang_up()
-            raise
+        if self.is_sqlite or self._pooler:
+            return None
+        _, address = self._writer.dialect.create_connect_args(self.url)
+        session = {**address, **_session(pooler=False), "autocommit": True}
+        return Pipe(lambda: AsyncConnection.connect(**session), statements)
 
     def begun_at_once(self) -> Connection:
         """Return a connection that has begun to write to SQLite; commit or not, then close it.
@@ -117,16 +107,10 @@ class Database:
 
     def close(self) -> None:
         """Give up all connections."""
-        self._hang_up()
         if self.is_sqlite:
             self._impatient.dispose()
         self._writer.dispose()
         self._reader.dispose()
-
-    def _hang_up(self) -> None:
-        if self._standing is not None:
-            self._standing.pgconn.finish()
-            self._standing = None
 
 
 def _checked(url: str) -> URL:

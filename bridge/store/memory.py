@@ -9,7 +9,7 @@ does not fit goes the usual way, which locks and looks (docs/decisions/0015).
 """
 
 import contextlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, tables
 from bridge.store.among import among, statement
 from bridge.store.database import Connection, Database
+from bridge.store.pipe import Rows
 
 log = structlog.get_logger()
 
@@ -62,13 +63,25 @@ class Memory:
         self._database = database
         self._standing: Connection | None = None
         self._wallets: dict[WalletId, Wallet] = {}
+        self._pipe = database.pipe({"recall": _numbered(_RECALL), "move": _numbered(_MOVE)})
 
-    async def recall_awaited(self, drafts: Iterable[Draft]) -> None:
-        """Look up the wallets of debits that are not remembered, so that they can be planned."""
-        if missing := self._missing(drafts):
+    def can_ask(self) -> bool:
+        """Tell whether PostgreSQL can be asked in the event loop now."""
+        return self._pipe is not None and self._pipe.opened()
+
+    def ask_recall(self, drafts: Iterable[Draft], then: Callable[[], None]) -> None:
+        """Look up the wallets of debits that are not remembered, then call, in the event loop."""
+
+        def learn(answer: Rows | Exception) -> None:
             with _failing_quietly():
-                keys = msgspec.json.encode(sorted(missing)).decode()
-                self._learn(await self._database.awaited(_RECALL, keys))
+                self._learn(_rows(answer))
+            then()
+
+        missing = self._missing(drafts)
+        if missing and self._pipe is not None:
+            self._pipe.ask("recall", msgspec.json.encode(sorted(missing)).decode(), learn)
+        else:
+            then()
 
     def recall(self, drafts: Iterable[Draft]) -> None:
         """Do so on SQLite; `begin` goes on with, or gives up, what this may begin."""
@@ -98,14 +111,19 @@ class Memory:
                 return self._moved(tx, plan)
         return set()
 
-    async def write_awaited(self, plan: Plan) -> set[WalletId]:
-        """Write as `write` does, in one statement that commits by itself."""
-        if not plan.moves:
-            return set()
-        with _failing_quietly():
-            rows = await self._database.awaited(_MOVE, _json(plan))
-            return {plan.moves[number][0].id for (number,) in rows}
-        return set()
+    def ask_write(self, plan: Plan, then: Callable[[set[WalletId]], None]) -> None:
+        """Write as `write` does, in one statement that commits by itself, in the event loop."""
+
+        def tell(answer: Rows | Exception) -> None:
+            moved: set[WalletId] = set()
+            with _failing_quietly():
+                moved = {plan.moves[number][0].id for (number,) in _rows(answer)}
+            then(moved)
+
+        if plan.moves and self._pipe is not None:
+            self._pipe.ask("move", _json(plan), tell)
+        else:
+            then(set())
 
     def begin(self, plan: Plan) -> set[WalletId]:
         """Write as `write` does, but leave the commit to `commit`; nothing where SQLite is busy."""
@@ -128,6 +146,11 @@ class Memory:
             self._standing.invalidate()
         self.close()
         return done
+
+    def hang_up(self) -> None:
+        """Ask nothing more in the event loop; to be called in it."""
+        if self._pipe is not None:
+            self._pipe.close()
 
     def close(self) -> None:
         """Give up what was begun and not committed."""
@@ -207,6 +230,17 @@ def _failing_quietly() -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, the usual way will meet it again
         log.debug("memory failed", error=str(error))
+
+
+def _rows(answer: Rows | Exception) -> Rows:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _numbered(statement: str) -> str:
+    """Return a driver's statement as PostgreSQL prepares it."""
+    return statement.replace("%s", "$1")
 
 
 class _ForgottenError(Exception):

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from bridge import metrics
 from bridge.api import services
-from bridge.api.middleware import BodyTooSlowError, LimitBody, Patience
+from bridge.api.middleware import BodyTooSlowError, LimitBody
 from bridge.domain.errors import BacklogFullError, StorefrontStoppedError, UnavailableError
 from tests.api.calling import Answer, Api, Call, code
 
@@ -147,26 +147,3 @@ def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
     with pytest.raises(BodyTooSlowError, match="send the request again") as caught:
         asyncio.run(LimitBody(reader, wait_max_s=0)(scope, silent, send))
     assert (caught.value.http_status, caught.value.code) == (408, "body_too_slow")
-
-
-def test_patience_ends_the_waits_that_take_too_long_and_no_others() -> None:
-    async def silent() -> Message:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def prompt() -> Message:
-        return {"type": "http.request"}
-
-    async def scene() -> None:
-        patience = Patience(wait_max_s=0, look_interval_s=0)
-        assert await patience.receive(prompt) == {"type": "http.request"}
-        for _ in range(2):
-            with pytest.raises(BodyTooSlowError):
-                await patience.receive(silent)
-        cancelled = asyncio.ensure_future(Patience().receive(silent))
-        await asyncio.sleep(0)
-        cancelled.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await cancelled
-
-    asyncio.run(scene())

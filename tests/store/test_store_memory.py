@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from shutil import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -25,6 +25,7 @@ from bridge.store import memory as remembering
 from bridge.store.batcher import Batcher
 from bridge.store.database import Connection, Database
 from bridge.store.memory import Memory, Plan
+from bridge.store.pipe import Answer, Pipe, Rows
 from tests.store.drafting import (
     NOON,
     adjustment,
@@ -83,10 +84,22 @@ def working(database: Database, clock: Clock, way: str) -> Iterator[Batcher]:
     batcher = Batcher(database, clock)
     with running() if way == "event loop" else contextlib.nullcontext() as loop:
         batcher.start(loop)
+        if loop is not None:
+            until_opened(database, batcher, loop)
         try:
             yield batcher
         finally:
             batcher.stop()
+
+
+def until_opened(database: Database, batcher: Batcher, loop: asyncio.AbstractEventLoop) -> None:
+    """Wait until PostgreSQL is asked in the event loop; the first batch need not wait for that."""
+
+    async def opened() -> bool:
+        return batcher._memory.can_ask()
+
+    while not database.is_sqlite and not asyncio.run_coroutine_threadsafe(opened(), loop).result():
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager
@@ -423,6 +436,24 @@ def test_a_wallet_that_was_changed_by_hand_is_not_overwritten(
     assert balance(database) == 10
 
 
+class Cut(Pipe):
+    """A pipe whose answers may get lost."""
+
+    def __init__(self, whole: Pipe, sever: Callable[[], None]) -> None:
+        vars(self).update(vars(whole))
+        self._sever = sever
+
+    def ask(self, name: str, parameter: str, answer: Answer) -> None:
+        def lose(rows: Rows | Exception) -> None:
+            try:
+                self._sever()
+            except UnavailableError as error:
+                rows = error
+            answer(rows)
+
+        super().ask(name, parameter, lose)
+
+
 class Severed(Database):
     """A database of which a commit fails, or its answer gets lost, once, when it is told to."""
 
@@ -434,10 +465,9 @@ class Severed(Database):
             yield tx
         self._sever()
 
-    async def awaited(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
-        rows = await super().awaited(statement, *parameters)
-        self._sever()
-        return rows
+    def pipe(self, statements: Mapping[str, str]) -> Pipe | None:
+        pipe = super().pipe(statements)
+        return pipe and Cut(pipe, self._sever)
 
     def begun_at_once(self) -> Connection:
         connection = super().begun_at_once()

@@ -1,0 +1,128 @@
+"""PostgreSQL asked from an event loop: one statement at a time, answered by callback.
+
+The driver's own way of waiting in a loop needs a task, and registers the socket anew for every
+wait: more work than a debit. Here the socket stays registered, and one question is one write.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from psycopg import AsyncConnection, Error, InterfaceError, errors, pq
+from psycopg.adapt import Transformer
+
+Rows = list[tuple[Any, ...]]
+Answer = Callable[[Rows | Exception], None]
+Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
+
+_GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
+
+
+class Pipe:
+    """A connection in autocommit, with statements of one text parameter, prepared by name."""
+
+    def __init__(self, connect: Connect, statements: Mapping[str, str]) -> None:
+        self._connect = connect
+        self._statements = statements
+        self._opening: asyncio.Task[None] | None = None
+        self._connection: AsyncConnection[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket = -1
+        self._answer: Answer | None = None
+        self._found: Rows | Exception = []
+
+    def opened(self) -> bool:
+        """Tell whether it can be asked; where not, begin to connect."""
+        if self._connection is None and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        return self._connection is not None
+
+    def ask(self, name: str, parameter: str, answer: Answer) -> None:
+        """Execute a statement, and answer in the loop: with rows, or with what went wrong.
+
+        Not before the last question was answered. A question that failed may have been executed.
+        """
+        connection = self._connection
+        if connection is None:
+            answer(InterfaceError("the connection is closed"))
+            return
+        self._answer, self._found = answer, []
+        try:
+            connection.pgconn.send_query_prepared(name.encode(), [parameter.encode()])
+        except Error as error:
+            self._fail(error)
+        self._flush()
+
+    def close(self) -> None:
+        """Give up the connection; an open question is answered with an error."""
+        if self._opening is not None:
+            self._opening.cancel()
+        self._fail(InterfaceError("the connection was closed"))
+
+    async def _open(self) -> None:
+        with contextlib.suppress(Error, OSError):  # the usual way meets it too, and tells
+            connection = await self._connect()
+            try:
+                for name, statement in self._statements.items():
+                    await connection.execute(f"PREPARE {name} (text) AS {statement}".encode())
+            except BaseException:
+                connection.pgconn.finish()
+                raise
+            connection.pgconn.nonblocking = 1
+            self._loop = asyncio.get_running_loop()
+            # Kept, since the driver has no number for a socket whose other end has gone.
+            self._socket = connection.pgconn.socket
+            self._loop.add_reader(self._socket, self._read)
+            self._connection = connection
+
+    def _flush(self) -> None:
+        """Send what the kernel takes now, and the rest when it takes more."""
+        if self._connection is None or self._loop is None:
+            return
+        pgconn = self._connection.pgconn
+        try:
+            if pgconn.flush():
+                self._loop.add_writer(self._socket, self._flush)
+            else:
+                self._loop.remove_writer(self._socket)
+        except Error as error:
+            self._fail(error)
+
+    def _read(self) -> None:
+        """Take what arrived; when it is all of an answer, tell it."""
+        if self._connection is None:
+            return
+        pgconn = self._connection.pgconn
+        try:
+            pgconn.consume_input()
+            while not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None:
+                    self._tell(self._found)
+                    return
+                self._found = _rows(result, self._connection)
+        except Error as error:
+            self._fail(error)
+
+    def _tell(self, answer: Rows | Exception) -> None:
+        waiting, self._answer = self._answer, None
+        if waiting is not None:
+            waiting(answer)
+
+    def _fail(self, error: Exception) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(self._socket)
+                self._loop.remove_writer(self._socket)
+            connection.pgconn.finish()
+        self._tell(error)
+
+
+def _rows(result: pq.abc.PGresult, connection: AsyncConnection[Any]) -> Rows | Exception:
+    if result.status not in _GOOD:
+        return errors.error_from_result(result)
+    loader = Transformer(connection)
+    loader.set_pgresult(result)
+    return loader.load_rows(0, result.ntuples, tuple)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.api.pages import tongue
+from bridge import tongue
 from bridge.domain.clock import SECOND, Instant, to_datetime
 
 PIPE_WIDTH = 200

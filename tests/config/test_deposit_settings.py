@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.api.pages.tongue import languages
 from bridge.config.deposits import contrast
 from bridge.domain.clock import DAY, SECOND
 from bridge.domain.deposit import Limits, Mode, Plan, Terms, Tier
+from bridge.tongue import languages
 from tests.config.test_loading import DATABASE, STOREFRONT, loaded, mistakes
 
 SIGNING = '[signing]\nkey_file = "signing_key"\n'

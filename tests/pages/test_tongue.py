@@ -8,27 +8,29 @@ from babel import Locale
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-import bridge.api.pages
-from bridge.api.pages.tongue import languages, money, preferred, tongue
+import bridge
 from bridge.domain.errors import InvalidRequestError
+from bridge.tongue import languages, money, preferred, tongue
 
-PAGES = Path(bridge.api.pages.__file__).parent
+BRIDGE = Path(bridge.__file__).parent
 
 
-def texts_of_the_pages() -> Iterator[str]:
-    methods = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
+def texts_for_tenants() -> Iterator[str]:
+    places = ("api/pages", "notify", "tongue")
+    methods = [(f"{place}/**.py", "python") for place in places]
+    methods.append(("api/pages/templates/**.html", "jinja2.ext:babel_extract"))
     words = {"_": None, "say": None}
-    for _, _, text, _, _ in extract_from_dir(str(PAGES), methods, keywords=words):
+    for _, _, text, _, _ in extract_from_dir(str(BRIDGE), methods, keywords=words):
         assert isinstance(text, str)
         yield text
 
 
 @pytest.mark.parametrize("language", [one for one in languages() if one != "en"])
 def test_every_text_is_in_every_catalog_translated_and_no_other_is(language: str) -> None:
-    with (PAGES / "locale" / f"{language}.po").open("rb") as file:
+    with (BRIDGE / "tongue" / "locale" / f"{language}.po").open("rb") as file:
         catalog = read_po(file, locale=language)
     messages = [message for message in catalog if message.id]
-    assert {message.id for message in messages} == set(texts_of_the_pages())
+    assert {message.id for message in messages} == set(texts_for_tenants())
     assert [message.id for message in messages if not message.string or message.fuzzy] == []
     assert [list(message.check(catalog)) for message in messages if message.python_format]
     assert not any(list(message.check(catalog)) for message in messages)

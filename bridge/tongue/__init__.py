@@ -1,4 +1,4 @@
-"""The languages of the tenants' page: words, amounts, dates, and amounts read back.
+"""The languages of the tenants' page and letters: words, amounts, dates, and amounts read back.
 
 English is what the texts are written in. Every other language is one file, `locale/<language>.po`.
 """
@@ -27,7 +27,7 @@ from bridge.domain.money import exponent, format_amount, parse_amount
 
 ENGLISH = "en"
 
-_CATALOGS = resources.files("bridge.api.pages") / "locale"
+_CATALOGS = resources.files("bridge.tongue") / "locale"
 
 # Babel reads "1e3" as a thousand; tenants who type that mean something else.
 _WRITTEN = re.compile("[0-9][0-9.,'\u2019 \u00a0\u202f]{0,20}")

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, text, update
 
 from bridge.domain.clock import Instant
 from bridge.store import tables
@@ -21,6 +21,7 @@ class State(NamedTuple):
     failure: str = ""
     stopped_at: Instant | None = None
     stopped_because: str = ""
+    stale_since: Instant | None = None
 
 
 def state(tx: Connection, name: str) -> State:
@@ -61,6 +62,23 @@ def stop(tx: Connection, name: str, because: str, now: Instant) -> None:
 def resume(tx: Connection, name: str) -> None:
     """Credit again."""
     _update(tx, name, {"stopped_at": None, "stopped_because": ""})
+
+
+def mark_stale(tx: Connection, name: str, now: Instant) -> bool:
+    """Note that a storefront, which has a state, is not read; False where that was noted before."""
+    return _marked(tx, name, STOREFRONTS.c.stale_since.is_(None), now)
+
+
+def mark_fresh(tx: Connection, name: str) -> bool:
+    """Note that a storefront is read again; False where nothing else was noted."""
+    return _marked(tx, name, STOREFRONTS.c.stale_since.is_not(None), None)
+
+
+def _marked(
+    tx: Connection, name: str, other: ColumnElement[bool], stale_since: Instant | None
+) -> bool:
+    one = update(STOREFRONTS).where(STOREFRONTS.c.name == name, other)
+    return bool(tx.execute(one.values(stale_since=stale_since)).rowcount)
 
 
 def _update(tx: Connection, name: str, changes: dict[str, Any]) -> None:

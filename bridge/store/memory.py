@@ -9,8 +9,9 @@ does not fit goes the usual way, which locks and looks (docs/decisions/0015).
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from itertools import compress
+from itertools import compress, count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ from bridge.domain.clock import Instant
 from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
-from bridge.store import bulk, tables
+from bridge.store import bulk, outbox, tables
 from bridge.store.among import among, statement
 from bridge.store.database import Connection, Database
 from bridge.store.pipe import Rows
@@ -79,7 +80,7 @@ class Memory:
 
         missing = self._missing(drafts)
         if missing and self._pipe is not None:
-            self._pipe.ask("recall", msgspec.json.encode(sorted(missing)).decode(), learn)
+            self._pipe.ask("recall", [msgspec.json.encode(sorted(missing)).decode()], learn)
         else:
             then()
 
@@ -121,7 +122,7 @@ class Memory:
             then(moved)
 
         if plan.moves and self._pipe is not None:
-            self._pipe.ask("move", _json(plan), tell)
+            self._pipe.ask("move", _said(plan), tell)
         else:
             then(set())
 
@@ -214,13 +215,15 @@ class Memory:
 
     def _moved(self, tx: Connection, plan: Plan) -> set[WalletId]:
         if not self._database.is_sqlite:
-            numbers = tx.exec_driver_sql(_MOVE, (_json(plan),)).scalars()
+            numbers = tx.exec_driver_sql(_MOVE, _said(plan)).scalars()
             return {plan.moves[number][0].id for number in numbers}
         # All moves or none: on SQLite hardly anybody else writes.
         wallets = [(*after, before.hash) for before, after, _ in plan.moves]
         if tx.exec_driver_sql(_MOVE_EACH, wallets).rowcount < len(wallets):
             raise _ForgottenError
-        bulk.insert(tx, ENTRIES, [entry for *_, entries in plan.moves for entry in entries])
+        written = [entry for *_, entries in plan.moves for entry in entries]
+        bulk.insert(tx, ENTRIES, written)
+        outbox.wrote(tx, written)
         return {before.id for before, *_ in plan.moves}
 
 
@@ -240,7 +243,8 @@ def _rows(answer: Rows | Exception) -> Rows:
 
 def _numbered(statement: str) -> str:
     """Return a driver's statement as PostgreSQL prepares it."""
-    return statement.replace("%s", "$1")
+    numbers = count(1)
+    return re.sub("%s", lambda _: f"${next(numbers)}", statement)
 
 
 class _ForgottenError(Exception):
@@ -259,29 +263,37 @@ def _entries(ids: Iterable[WalletId], decided: Iterable[Outcome]) -> dict[Wallet
     return {i: entries for i, entries in found.items() if i.tenant_id not in others}
 
 
-def _json(plan: Plan) -> str:
+def _said(plan: Plan) -> tuple[str, str]:
+    """Return the parameters of `_MOVE`: the wallets with their entries, and the time."""
     moves = [
         after._asdict()
         | {
             "number": number,
             "before": before.hash,
+            "first": entries[0].version,
             "entries": [entry._asdict() for entry in entries],
         }
         for number, (before, after, entries) in enumerate(plan.moves)
     ]
-    return msgspec.json.encode(moves).decode()
+    recorded_at = plan.moves[0][2][0].recorded_at
+    return msgspec.json.encode(moves).decode(), str(recorded_at)
 
 
 # The wallets come in locking order and are locked in it, since sessions of ours join by nested
 # loops. Each brings its entries along, which so need no join.
 _MOVE = (
     f"WITH moved AS (UPDATE wallets SET {bulk.changes(WALLETS, 'new')} FROM "
-    + bulk.recordset(WALLETS, "new", number="bigint", before="text", entries="json")
+    + bulk.recordset(WALLETS, "new", number="bigint", before="text", first="bigint", entries="json")
     + f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
-    " RETURNING new.number, new.entries),"
+    " RETURNING new.number, new.entries, wallets.tenant_id, wallets.currency, new.first,"
+    " wallets.version),"
     f" entered AS (INSERT INTO entries ({', '.join(column.name for column in ENTRIES.columns)})"
     f" SELECT {bulk.values(ENTRIES, 'entry')}"
-    f" FROM moved, {bulk.recordset(ENTRIES, 'entry', source='moved.entries')})"
+    f" FROM moved, {bulk.recordset(ENTRIES, 'entry', source='moved.entries')}),"
+    # An aggregate, so that the row's id is taken when all these wallets are locked.
+    " told AS (INSERT INTO outbox (recorded_at, content) SELECT CAST(%s AS bigint),"
+    " CAST(json_agg(json_build_array(tenant_id, currency, first, version)) AS text)"
+    " FROM moved HAVING count(*) > 0)"
     " SELECT number FROM moved"
 )
 _RECALL = statement("postgresql", WALLETS, WalletId._fields, Wallet._fields)

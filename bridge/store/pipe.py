@@ -1,4 +1,4 @@
-"""PostgreSQL asked from an event loop: one statement at a time, answered by callback.
+"""PostgreSQL asked from an event loop: one statement at a time, the answer handed to a function.
 
 The driver's own way of waiting in a loop needs a task, and registers the socket anew for every
 wait: more work than a debit. Here the socket stays registered, and one question is one write.
@@ -6,7 +6,7 @@ wait: more work than a debit. Here the socket stays registered, and one question
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection, Error, InterfaceError, errors, pq
@@ -20,7 +20,7 @@ _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 
 
 class Pipe:
-    """A connection in autocommit, with statements of one text parameter, prepared by name."""
+    """A connection in autocommit, with statements prepared by name."""
 
     def __init__(self, connect: Connect, statements: Mapping[str, str]) -> None:
         self._connect = connect
@@ -38,7 +38,7 @@ class Pipe:
             self._opening = asyncio.get_running_loop().create_task(self._open())
         return self._connection is not None
 
-    def ask(self, name: str, parameter: str, answer: Answer) -> None:
+    def ask(self, name: str, parameters: Sequence[str], answer: Answer) -> None:
         """Execute a statement, and answer in the loop: with rows, or with what went wrong.
 
         Not before the last question was answered. A question that failed may have been executed.
@@ -49,7 +49,7 @@ class Pipe:
             return
         self._answer, self._found = answer, []
         try:
-            connection.pgconn.send_query_prepared(name.encode(), [parameter.encode()])
+            connection.pgconn.send_query_prepared(name.encode(), [p.encode() for p in parameters])
         except Error as error:
             self._fail(error)
         self._flush()
@@ -65,7 +65,7 @@ class Pipe:
             connection = await self._connect()
             try:
                 for name, statement in self._statements.items():
-                    await connection.execute(f"PREPARE {name} (text) AS {statement}".encode())
+                    await connection.execute(f"PREPARE {name} AS {statement}".encode())
             except BaseException:
                 connection.pgconn.finish()
                 raise

@@ -1,0 +1,1 @@
+"""Telling others what happened: the SaaS core, tenants and operators."""

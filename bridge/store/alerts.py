@@ -1,0 +1,117 @@
+"""How the alerts of wallets stand, and what each tenant wants to be told."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, select, text
+
+from bridge.domain.alert import Latch, Threshold
+from bridge.domain.clock import Instant
+from bridge.domain.wallet import Wallet, WalletId
+from bridge.store import bulk, tables
+from bridge.store.among import among
+
+ALERTS = tables.table(tables.Alert)
+NOTICES = tables.table(tables.Notice)
+WALLETS = tables.table(tables.Wallet)
+
+LOW, NEGATIVE = "low", "negative"
+
+
+class Notice(NamedTuple):
+    """Whom to tell of a tenant's balance, "" for nobody, and in which language.
+
+    `thresholds` by currency; for others the configuration's own hold. The SaaS core says all of
+    this: bridge takes no addresses from orders.
+    """
+
+    tenant_id: str
+    email: str = ""
+    language: str = ""
+    thresholds: Mapping[str, Threshold] = {}
+
+
+def notices(tx: Connection, tenant_ids: Collection[str]) -> dict[str, Notice]:
+    """Return what is known of these tenants' wishes."""
+    rows = among(tx, NOTICES, ("tenant_id",), {(tenant_id,) for tenant_id in tenant_ids})
+    return {row.tenant_id: _notice(row) for row in rows}
+
+
+def put_notice(tx: Connection, notice: Notice, now: Instant) -> None:
+    """Keep a tenant's wishes, over those from before."""
+    thresholds = {code: mark._asdict() for code, mark in sorted(notice.thresholds.items())}
+    values = notice._asdict() | {"thresholds": json.dumps(thresholds), "changed_at": now}
+    tx.execute(_PUT_NOTICE, values)
+
+
+_PUT_NOTICE = text(
+    "INSERT INTO notices (tenant_id, email, language, thresholds, changed_at)"
+    " VALUES (:tenant_id, :email, :language, :thresholds, :changed_at)"
+    " ON CONFLICT (tenant_id) DO UPDATE SET email = excluded.email, language = excluded.language,"
+    " thresholds = excluded.thresholds, changed_at = excluded.changed_at"
+)
+
+
+def forget_notice(tx: Connection, tenant_id: str) -> None:
+    """Forget a tenant's wishes, the address too."""
+    tx.execute(delete(NOTICES).where(NOTICES.c.tenant_id == tenant_id))
+
+
+def wallets(tx: Connection, ids: Iterable[WalletId]) -> list[Wallet]:
+    """Return these wallets as they are now."""
+    return [Wallet._make(row) for row in among(tx, WALLETS, WalletId._fields, ids)]
+
+
+def latches(tx: Connection, ids: Iterable[WalletId]) -> dict[tuple[WalletId, str], Latch]:
+    """Return how the alerts of these wallets stand, by wallet and kind, as far as any did."""
+    rows = among(tx, ALERTS, WalletId._fields, ids)
+    return {
+        (WalletId(row.tenant_id, row.currency), row.kind): Latch(
+            row.since, row.told_at, bool(row.told)
+        )
+        for row in rows
+    }
+
+
+def save(tx: Connection, changed: Mapping[tuple[WalletId, str], Latch], cooldown: Instant) -> None:
+    """Keep latches that changed, and say when to look at them again."""
+    rows = [
+        (*wallet, kind, latch.since, latch.told_at, int(latch.told), latch.due_at(cooldown))
+        for (wallet, kind), latch in sorted(changed.items())
+    ]
+    bulk.insert(tx, ALERTS, rows, _OVER)
+
+
+_OVER = (
+    "ON CONFLICT (tenant_id, currency, kind) DO UPDATE SET since = excluded.since,"
+    " told_at = excluded.told_at, told = excluded.told, due_at = excluded.due_at"
+)
+
+
+def due(tx: Connection, now: Instant, limit: int) -> set[WalletId]:
+    """Return wallets to look at, up to `limit` latches of them.
+
+    Their cooldown has ended while they were below and untold, or they were touched.
+    """
+    query = select(ALERTS.c.tenant_id, ALERTS.c.currency).where(ALERTS.c.due_at <= now)
+    rows = tx.execute(query.order_by(ALERTS.c.due_at).limit(limit))
+    return {WalletId(*row) for row in rows}
+
+
+def touch(tx: Connection, tenant_id: str, now: Instant) -> None:
+    """Let a tenant's wallets be looked at: what is low for them has changed."""
+    tx.execute(_TOUCH, {"tenant_id": tenant_id, "kind": LOW, "now": now})
+
+
+_TOUCH = text(
+    "INSERT INTO alerts (tenant_id, currency, kind, told, due_at)"
+    " SELECT tenant_id, currency, :kind, 0, CAST(:now AS BIGINT) FROM wallets"
+    " WHERE tenant_id = :tenant_id ORDER BY currency"
+    " ON CONFLICT (tenant_id, currency, kind) DO UPDATE SET due_at = excluded.due_at"
+)
+
+
+def _notice(row: Any) -> Notice:
+    thresholds = {code: Threshold(**mark) for code, mark in json.loads(row.thresholds).items()}
+    return Notice(row.tenant_id, row.email, row.language, thresholds)

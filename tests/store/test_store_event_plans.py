@@ -1,0 +1,92 @@
+"""Telling looks things up as the hot path does: none of its statements reads a table that grows."""
+
+import re
+
+import pytest
+from sqlalchemy import text
+
+from bridge.domain.alert import Latch
+from bridge.domain.clock import DAY, HOUR
+from bridge.domain.event import Event, EventId, EventType, Happened
+from bridge.domain.wallet import WalletId
+from bridge.store import alerts, attempts, bulk, deliveries, events, lanes, outbox
+from bridge.store.alerts import LOW, Notice
+from bridge.store.attempts import Attempt, DeadLetter
+from bridge.store.database import Database
+from bridge.store.events import Wanted
+from bridge.store.lanes import Lane
+from bridge.store.outbox import Span, Waiting
+from tests.store.drafting import NOON, adjustment, posted
+from tests.store.test_store_plans import Work, plan, statements_of
+
+ACME = WalletId("t5", "EUR")
+HAPPENED = Happened(EventType.ORDER_HELD, "t5", NOON, {})
+LETTER = DeadLetter("t5", "core", 6, NOON, "HTTP 500")
+ROW = Waiting(1, NOON, [Span("t5", "EUR", 1, 1), HAPPENED])
+LANE = Lane("t5", "core", 0, 6, claimed_until=0)
+
+WORK: dict[str, Work] = {
+    "what rows tell": lambda tx: events.facts(tx, [ROW]),
+    "the head": events.head,
+    "events published": lambda tx: events.publish(tx, [HAPPENED], 5000, NOON),
+    "events of a lane": lambda tx: events.after(tx, 3, 20, Wanted("t5", ("order.held",), 900)),
+    "events of all": lambda tx: events.after(tx, 3, 20),
+    "bodies": lambda tx: events.bodies(tx, events.after(tx, 3, 20)),
+    "an event": lambda tx: events.get(tx, EventId(5, NOON)),
+    "where to go on": lambda tx: events.behind(tx, EventId(5, NOON)),
+    "events since": lambda tx: events.since(tx, NOON),
+    "lanes extended": lambda tx: lanes.extend(tx, "core", events.after(tx, 0, 9), NOON),
+    "lanes due": lambda tx: lanes.due(tx, "core", NOON),
+    "lanes claimed": lambda tx: lanes.claim(tx, "core", NOON, NOON + 1, 8),
+    "a lane advanced": lambda tx: lanes.advance(tx, LANE, 6, NOON),
+    "a lane that rests": lambda tx: lanes.rest(tx, LANE, 3, NOON, NOON + HOUR),
+    "attempts added": lambda tx: attempts.add(tx, [Attempt(*LETTER[:1], 6, "core", 1, "", 1, "")]),
+    "attempts of an event": lambda tx: attempts.of_event(tx, "t5", 6, 10),
+    "the last failure": lambda tx: deliveries.last_failure(tx, "core"),
+    "a letter buried": lambda tx: attempts.bury(tx, LETTER),
+    "letters due": lambda tx: attempts.due(tx, "core", NOON),
+    "letters claimed": lambda tx: attempts.claim_dead(tx, "core", NOON, NOON + 1, 8),
+    "a letter risen": lambda tx: attempts.risen(tx, LETTER),
+    "latches": lambda tx: alerts.latches(tx, [ACME]),
+    "latches saved": lambda tx: alerts.save(tx, {(ACME, LOW): Latch()}, DAY),
+    "wallets to look at": lambda tx: alerts.due(tx, NOON, 10),
+    "a tenant touched": lambda tx: alerts.touch(tx, "t5", NOON),
+    "wallets": lambda tx: alerts.wallets(tx, [ACME]),
+    "notices": lambda tx: alerts.notices(tx, ["t5"]),
+    "a notice": lambda tx: alerts.put_notice(tx, Notice("t5"), NOON),
+    "rows dropped": lambda tx: outbox.drop(tx, [ROW]),
+}
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    """Enough rows that an index pays, and figures for PostgreSQL's planner."""
+    many = range(1, 1001)
+    posted(database, *(adjustment(10, tenant_id=f"t{n}") for n in many))
+    with database.write() as tx:
+        told = [Event(n, NOON, "order.held", f"t{n}", "", 0, NOON, "{}") for n in many]
+        entered = [Event(1000 + n, NOON, "w", f"t{n}", "EUR", 1, NOON, "") for n in many]
+        bulk.insert(tx, events.EVENTS, [*told, *entered])
+        lanes.extend(tx, "core", told, NOON)
+        attempts.add(tx, [Attempt(f"t{n}", n, "core", NOON, "refused", 1, "") for n in many])
+        for n in many:
+            outbox.add(tx, [HAPPENED])
+            attempts.bury(tx, LETTER._replace(seq=n))
+            alerts.put_notice(tx, Notice(f"t{n}"), NOON)
+        below = Latch(NOON, NOON)
+        alerts.save(tx, {(WalletId(f"t{n}", "EUR"), LOW): below for n in many}, DAY)
+    if not database.is_sqlite:
+        with database.write() as tx:
+            tx.execute(text("ANALYZE"))
+    return database
+
+
+def test_no_statement_of_telling_reads_a_whole_table(filled: Database) -> None:
+    scan = r"\bSCAN (?!item\b|CONSTANT|\d)" if filled.is_sqlite else r"\bSeq Scan on\b"
+    scans: list[tuple[str, str]] = []
+    with filled.write() as tx:
+        for name, work in WORK.items():
+            plans = [plan(tx, *statement) for statement in statements_of(tx, work).items()]
+            assert plans, name
+            scans += [(name, found) for found in plans if re.search(scan, found)]
+    assert scans == []

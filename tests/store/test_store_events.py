@@ -1,0 +1,201 @@
+"""Events: numbered without gaps, followed from any of them, kept as long as somebody needs them."""
+
+import contextlib
+from collections.abc import Sequence
+
+import pytest
+
+from bridge.domain.clock import DAY
+from bridge.domain.entry import Entry
+from bridge.domain.errors import NotFoundError
+from bridge.domain.event import Event, EventId, EventType, Happened, Told
+from bridge.store import events, outbox
+from bridge.store.database import Database
+from bridge.store.events import EventNotFoundError, EventsPrunedError, Wanted
+from bridge.store.outbox import Span, Waiting
+from bridge.store.shown import shown
+from tests.store.drafting import NOON, adjustment, debit, posted
+
+
+def happened(tenant_id: str = "acme", said: EventType = EventType.ORDER_HELD) -> Happened:
+    return Happened(said, tenant_id, NOON, {"order_id": 7})
+
+
+def publish(database: Database, *told: Happened, now: int = NOON) -> list[Event]:
+    """Publish these facts, and whatever waits in the outbox before them."""
+    with database.write() as tx:
+        rows = outbox.take(tx, 1000)
+        head = events.head(tx)
+        assert head is not None
+        made = events.publish(tx, [*events.facts(tx, rows), *told], head, now)
+        outbox.drop(tx, rows)
+    return made
+
+
+def after(database: Database, seq: int, limit: int = 100, wanted: Wanted = Wanted()) -> list[int]:  # noqa: B008 - a value
+    with database.read() as tx:
+        return [event.seq for event in events.after(tx, seq, limit, wanted)]
+
+
+def needed(entry: Entry) -> Told:
+    return Told._make(getattr(entry, field) for field in Told._fields)
+
+
+def seqs(made: Sequence[Event]) -> list[int]:
+    return [event.seq for event in made]
+
+
+def behind(database: Database, event_id: EventId) -> int:
+    with database.read() as tx:
+        return events.behind(tx, event_id)
+
+
+def test_numbers_go_on_where_the_last_ones_ended(database: Database) -> None:
+    assert seqs(publish(database, happened(), happened())) == [1, 2]
+    assert seqs(publish(database, happened())) == [3]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_comes_while_another_publishes_is_turned_away(
+    database: Database, database_url: str
+) -> None:
+    other = Database(database_url)
+    with contextlib.closing(other), database.write() as tx, other.write() as second:
+        assert events.head(tx) == 0
+        assert events.head(second) is None
+
+
+def test_what_was_published_but_not_committed_leaves_no_number(database: Database) -> None:
+    with contextlib.suppress(ZeroDivisionError), database.write() as tx:
+        events.publish(tx, [happened()], events.head(tx) or 0, NOON)
+        raise ZeroDivisionError
+    assert seqs(publish(database, happened())) == [1]
+
+
+def test_a_span_is_told_as_the_entries_it_names_in_the_order_of_the_rows(
+    database: Database,
+) -> None:
+    first = posted(database, adjustment(100), debit(1))
+    other = posted(database, adjustment(100, currency="USD"), debit(2))
+    with database.write() as tx:
+        outbox.add(tx, [happened()])
+    with database.read() as tx:
+        told = events.facts(tx, outbox.take(tx, 100))
+    assert told == [*map(needed, [*first, *other]), happened()]
+
+
+def test_an_entry_that_is_gone_holds_up_nobody(database: Database) -> None:
+    [entry] = posted(database, adjustment(100))
+    row = Waiting(1, NOON, [Span("acme", "EUR", 1, 2), Span("gone", "EUR", 1, 1)])
+    with database.read() as tx:
+        assert events.facts(tx, [row]) == [needed(entry)]
+
+
+def test_an_event_says_what_the_api_says_of_its_entry(database: Database) -> None:
+    [entry] = posted(database, adjustment(100))
+    made = publish(database, happened(""), now=NOON + 5)
+    with database.read() as tx:
+        told = events.bodies(tx, made)
+    assert told == [
+        {
+            "id": f"evt_1_{NOON + 5}",
+            "type": "wallet.credited",
+            "timestamp": "2026-11-22T12:00:00.000000Z",
+            "tenant_id": "acme",
+            "data": shown(entry),
+        },
+        {
+            "id": f"evt_2_{NOON + 5}",
+            "type": "order.held",
+            "timestamp": "2026-11-22T12:00:00.000000Z",
+            "tenant_id": None,
+            "data": {"order_id": 7},
+        },
+    ]
+
+
+def test_events_are_found_by_tenant_and_type_up_to_a_number(database: Database) -> None:
+    publish(
+        database,
+        happened(),
+        happened("beta"),
+        happened("acme", EventType.ORDER_RELEASED),
+        happened(),
+    )
+    assert after(database, 0) == [1, 2, 3, 4]
+    assert after(database, 1, 2) == [2, 3]
+    assert after(database, 0, 9, Wanted("acme")) == [1, 3, 4]
+    assert after(database, 0, 9, Wanted("acme", ("order.held",))) == [1, 4]
+    assert after(database, 0, 9, Wanted(through=2)) == [1, 2]
+
+
+def test_an_event_is_got_by_its_id_and_by_no_other(database: Database) -> None:
+    [made] = publish(database, happened())
+    with database.read() as tx:
+        assert events.get(tx, EventId.parse(made.id)) == made
+        for seq, published_at in ((1, NOON + 1), (2, NOON)):
+            with pytest.raises(EventNotFoundError):
+                events.get(tx, EventId(seq, published_at))
+
+
+# Going on behind an event
+
+
+def test_a_reader_goes_on_behind_the_event_it_saw_last(database: Database) -> None:
+    made = publish(database, happened(), happened())
+    assert behind(database, EventId(1, NOON)) == 1
+    assert after(database, behind(database, EventId.parse(made[1].id))) == []
+
+
+def test_a_reader_is_told_that_what_followed_is_gone(database: Database) -> None:
+    publish(database, *(happened() for _ in range(4)))
+    with database.write() as tx:
+        assert events.prune(tx, NOON + 1, None, 2) == 2
+    assert behind(database, EventId(2, NOON)) == 2
+    with pytest.raises(EventsPrunedError):
+        behind(database, EventId(1, NOON))
+
+
+def test_a_reader_who_saw_all_goes_on_though_all_are_gone(database: Database) -> None:
+    publish(database, happened(), happened())
+    with database.write() as tx:
+        assert events.prune(tx, NOON + 1, None, 10) == 2
+    assert behind(database, EventId(2, NOON)) == 2
+    with pytest.raises(EventsPrunedError):
+        behind(database, EventId(1, NOON))
+    assert seqs(publish(database, happened())) == [3]
+    assert behind(database, EventId(2, NOON)) == 2
+
+
+def test_a_reader_that_saw_more_than_a_restored_database_has_is_told(database: Database) -> None:
+    publish(database, happened())
+    for later in (EventId(1, NOON - DAY), EventId(2, NOON), EventId(900, NOON)):
+        with pytest.raises(NotFoundError):
+            behind(database, later)
+
+
+def test_events_are_found_by_when_they_were_published(database: Database) -> None:
+    for day in range(3):
+        publish(database, happened(), happened(), now=NOON + day * DAY)
+    with database.read() as tx:
+        found = [events.since(tx, NOON + day * DAY) for day in range(4)]
+    assert found == [0, 2, 4, 6]
+
+
+# Pruning
+
+
+def test_no_event_is_pruned_that_somebody_is_still_to_be_told(database: Database) -> None:
+    publish(database, *(happened() for _ in range(5)))
+    with database.write() as tx:
+        assert events.prune(tx, NOON + 1, 3, 10) == 3
+    assert after(database, 0) == [4, 5]
+
+
+def test_only_events_from_before_a_time_are_pruned(database: Database) -> None:
+    publish(database, happened(), now=NOON)
+    publish(database, happened(), now=NOON + DAY)
+    with database.write() as tx:
+        assert events.prune(tx, NOON + DAY, None, 10) == 1
+        assert events.prune(tx, NOON + DAY, None, 10) == 0
+    assert after(database, 0) == [2]

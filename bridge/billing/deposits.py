@@ -173,7 +173,9 @@ class Deposits:
             pay_url = till.link(deposit, form)
         with self._database.write() as tx:
             deposits.placed(tx, deposit, order_id, pay_url)
-            return deposits.get(tx, deposit.deposit_id)
+            opened = deposits.get(tx, deposit.deposit_id)
+            deposits.tell(tx, [opened], self._clock())
+        return opened
 
     def _end(self, deposit: Deposit, ending: Status, over: Collection[str]) -> bool:
         """End a deposit if its order, cancelled if it can be, then has one of the statuses `over`.
@@ -186,10 +188,13 @@ class Deposits:
             seen = self._order_cancelled(deposit, awaited=ending is Status.CANCELLED)
         now = self._clock()
         with self._database.write() as tx:
-            if seen in over:
-                return deposits.close(tx, deposit, ending, now)
-            deposits.hasten(tx, deposit, now)
-            return False
+            if seen not in over:
+                deposits.hasten(tx, deposit, now)
+                return False
+            ended = deposits.close(tx, deposit, ending, now)
+            if ended:
+                deposits.tell(tx, [deposit._replace(status=ending)], now)
+        return ended
 
     def _order_cancelled(self, deposit: Deposit, *, awaited: bool) -> str:
         """Cancel a deposit's order, if bridge made it, and return the status it has then."""

@@ -76,7 +76,8 @@ class Draft(NamedTuple):
     """A change somebody asks for. `amount` is in minor units and positive, signed for adjustments.
 
     None as `amount` means all there is: the whole hold, the rest of the debit. `caller` and `key`
-    are the idempotency key's owner and text; `digest` is `request_digest` of the content.
+    are the idempotency key's owner and text; `digest` is `request_digest` of the content. Debits
+    and holds that would leave less than `keep_at_least` available are declined.
     """
 
     kind: Kind
@@ -94,6 +95,7 @@ class Draft(NamedTuple):
     related_version: int | None = None
     expires_at: Instant | None = None
     opens_wallet: bool = False
+    keep_at_least: int = 0
 
     @property
     def wallet_id(self) -> WalletId:

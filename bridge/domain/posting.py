@@ -189,9 +189,9 @@ def _close(books: Books, hold: Related, outcome: Outcome) -> Outcome:
 def _guarded(
     books: Books, draft: Draft, now: Instant, *, amount: int = 0, held: int = 0
 ) -> Outcome:
-    """Post unless it would leave less than nothing available."""
+    """Post unless it would leave less available than is to be kept: nothing, or more."""
     wallet = books.wallets.get(draft.wallet_id)
-    if wallet is None or wallet.available + amount - held < 0:
+    if wallet is None or wallet.available + amount - held < draft.keep_at_least:
         return _decline(books, draft, Reason.INSUFFICIENT)
     return _post(books, draft, now, amount=amount, held=held)
 

@@ -27,9 +27,12 @@ def among(
 
     With `lock` the rows are locked in that order, so that two writers never wait in a circle.
     """
-    everything = tuple(column.name for column in table.columns)
-    select = statement(tx.dialect.name, table, tuple(columns), everything, lock=lock)
-    return _select(tx, select, keys)
+    return _whole(tx, table, columns, keys, "" if lock else None)
+
+
+def free(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Sequence[Row[Any]]:
+    """Lock and return such rows without waiting: those that somebody else locked are left out."""
+    return _whole(tx, table, columns, keys, "SKIP LOCKED")
 
 
 def parts(
@@ -37,6 +40,13 @@ def parts(
 ) -> Sequence[Row[Any]]:
     """Return the wanted columns of the rows whose columns equal one of the keys, in key order."""
     return _select(tx, statement(tx.dialect.name, table, tuple(columns), wanted), keys)
+
+
+def _whole(
+    tx: Connection, table: Table, columns: Sequence[str], keys: Keys, locking: str | None
+) -> Sequence[Row[Any]]:
+    everything = tuple(column.name for column in table.columns)
+    return _select(tx, statement(tx.dialect.name, table, tuple(columns), everything, locking), keys)
 
 
 def _select(tx: Connection, select: str, keys: Keys) -> Sequence[Row[Any]]:
@@ -52,10 +62,12 @@ def statement(
     table: Table,
     columns: tuple[str, ...],
     wanted: tuple[str, ...],
-    *,
-    lock: bool = False,
+    locking: str | None = None,
 ) -> str:
-    """Return the statement whose one parameter are the keys, as sorted JSON."""
+    """Return the statement whose one parameter are the keys, as sorted JSON.
+
+    `locking` is what follows FOR UPDATE; None locks nothing.
+    """
     source, item = _SOURCE[dialect]
     keys = ", ".join(_key(table, name, item.format(n=n)) for n, name in enumerate(columns))
     matches = " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)
@@ -64,8 +76,14 @@ def statement(
         f"WITH asked({', '.join(columns)}) AS (SELECT {keys} FROM {source})"
         f" SELECT {', '.join(f'{table.name}.{name}' for name in wanted)}"
         f" FROM asked JOIN {table.name} ON {matches} ORDER BY {order}"
-        + (f" FOR UPDATE OF {table.name}" if lock and dialect == "postgresql" else "")
+        + _for_update(dialect, table, locking)
     )
+
+
+def _for_update(dialect: str, table: Table, locking: str | None) -> str:
+    if locking is None or dialect == "sqlite":
+        return ""
+    return f" FOR UPDATE OF {table.name} {locking}"
 
 
 def _key(table: Table, name: str, value: str) -> str:

@@ -25,7 +25,7 @@ from bridge.domain.clock import Clock, Instant
 from bridge.domain.entry import Draft, Outcome
 from bridge.domain.errors import BacklogFullError, StoppingError, UnavailableError
 from bridge.domain.wallet import WalletId
-from bridge.store import ledger
+from bridge.store import ledger, renewals
 from bridge.store.database import Database
 from bridge.store.memory import Memory, Plan
 
@@ -246,7 +246,8 @@ class Batcher:
     def _commit(self, drafts: Sequence[Draft], batch: _Batch) -> list[Outcome]:
         with self._database.write() as tx:
             outcomes = ledger.post(tx, drafts, batch.now)
-        batch.late += outcomes
+            settled = renewals.settle(tx, outcomes, batch.now)
+        batch.late += outcomes + settled
         return outcomes
 
 

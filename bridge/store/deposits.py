@@ -1,15 +1,17 @@
 """Deposits that bridge started: asked for once, bound to one order, watched until they are done."""
 
+import json
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from bridge.domain.clock import Instant
-from bridge.domain.deposit import UNDER_WAY, Status, next_look
+from bridge.domain.clock import Instant, isoformat
+from bridge.domain.deposit import UNDER_WAY, Status, next_look, waiting_for
 from bridge.domain.errors import NotFoundError
-from bridge.store import tables
+from bridge.domain.event import EventType, Happened
+from bridge.store import outbox, tables
 from bridge.store.among import among
 
 DEPOSITS = tables.table(tables.Deposit)
@@ -204,6 +206,41 @@ def claim(tx: Connection, storefront: str, now: Instant, limit: int) -> list[Dep
         later = next_look(deposit.watch_since, now)
         tx.execute(update(DEPOSITS).where(*_is(deposit)).values(watch_at=later))
     return taken
+
+
+def tell(tx: Connection, deposits: Iterable[Deposit], now: Instant) -> None:
+    """Leave word of the states that deposits have come to; nothing is said of a cancelled one."""
+    outbox.add(tx, [_told(deposit, now) for deposit in deposits if deposit.status in _SAID])
+
+
+_SAID: Mapping[Status, EventType] = {
+    Status.OPEN: EventType.DEPOSIT_OPENED,
+    Status.PAID: EventType.DEPOSIT_PAID,
+    Status.CREDITED: EventType.DEPOSIT_CREDITED,
+    Status.EXPIRED: EventType.DEPOSIT_EXPIRED,
+    Status.REVERSED: EventType.DEPOSIT_REVERSED,
+}
+_SAID_AS_KEPT = ("storefront", "mode", "status", "amount", "bonus", "currency", "periods")
+
+
+def _told(deposit: Deposit, now: Instant) -> Happened:
+    credited_at = deposit.credited_at
+    data = {name: getattr(deposit, name) for name in _SAID_AS_KEPT} | {
+        "id": deposit.deposit_id,
+        "plan": deposit.plan or None,
+        "order_id": deposit.order_id,
+        "order_status": deposit.order_status or None,
+        "waiting_for": waiting_for(deposit.status, deposit.order_status),
+        "metadata": json.loads(deposit.metadata),
+        "purpose_status": deposit.purpose_status or None,
+        "purpose_reason": deposit.purpose_reason or None,
+        "purpose_entry_id": deposit.purpose_entry or None,
+        "expires_at": isoformat(deposit.expires_at),
+        "credited_at": None if credited_at is None else isoformat(credited_at),
+    }
+    if deposit.status is Status.OPEN:
+        data["pay_url"] = deposit.pay_url
+    return Happened(_SAID[deposit.status], deposit.tenant_id, now, data)
 
 
 def expired(tx: Connection, now: Instant, limit: int) -> list[Deposit]:

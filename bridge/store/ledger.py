@@ -23,7 +23,7 @@ from bridge.domain.entry import (
 )
 from bridge.domain.posting import Books, Related, decide
 from bridge.domain.wallet import Wallet, WalletId
-from bridge.store import bulk, tables
+from bridge.store import bulk, outbox, tables
 from bridge.store.among import among
 from bridge.store.orders import tenants_known
 
@@ -47,6 +47,7 @@ def post(
     ]
     if entries:
         bulk.insert(tx, ENTRIES, entries)
+        outbox.wrote(tx, entries)
         _write_wallets(tx, before, after)
         _write_effects(tx, before, after)
         _write_open_holds(tx, entries)
@@ -61,7 +62,7 @@ def _books(tx: Connection, drafts: Sequence[Draft | EffectDraft], recorded_at: I
     asked = [draft for draft in drafts if isinstance(draft, Draft)]
     return Books(
         wallets,
-        _known(tx, {KeyId(draft.tenant_id, draft.caller, draft.key) for draft in asked}),
+        known(tx, {KeyId(draft.tenant_id, draft.caller, draft.key) for draft in asked}),
         _related(tx, asked),
         _effects(tx, {d.effect_id for d in drafts if isinstance(d, EffectDraft)}),
         strangers=frozenset(shut_out | (missing - tenants_known(tx, missing))),
@@ -98,7 +99,8 @@ def _open(tx: Connection, openers: Sequence[Draft | EffectDraft], recorded_at: I
 _UNLESS_THERE = "ON CONFLICT DO NOTHING"
 
 
-def _known(tx: Connection, keys: set[KeyId]) -> dict[KeyId, Entry]:
+def known(tx: Connection, keys: set[KeyId]) -> dict[KeyId, Entry]:
+    """Return the entries of the idempotency keys that were used."""
     columns = ("tenant_id", "caller", "idempotency_key")
     found = map(Entry._make, among(tx, ENTRIES, columns, keys))
     return {KeyId(entry.tenant_id, entry.caller, entry.idempotency_key): entry for entry in found}

@@ -1,14 +1,16 @@
 """Payment requests: what the SaaS core asks a tenant to pay once, from the balance or elsewhere."""
 
+import json
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, insert, select, text
 
-from bridge.domain.clock import Instant
+from bridge.domain.clock import Instant, isoformat
 from bridge.domain.entry import PLANS, POSTED, Draft, Kind, Outcome, request_digest
 from bridge.domain.errors import BridgeError, NotFoundError
-from bridge.store import ledger, tables
+from bridge.domain.event import EventType, Happened
+from bridge.store import ledger, outbox, tables
 from bridge.store.among import among
 from bridge.store.deposits import random_id
 
@@ -146,6 +148,7 @@ def pay(tx: Connection, request_id: str, now: Instant) -> tuple[PaymentRequest, 
     if outcome.status == POSTED and outcome.entry:
         request = request._replace(status="paid", entry_id=outcome.entry.id, changed_at=now)
         _save(tx, request)
+        outbox.add(tx, [_paid(request)])
     return request, outcome
 
 
@@ -163,6 +166,22 @@ def cancel(tx: Connection, request_id: str, now: Instant) -> PaymentRequest:
         request = request._replace(status="cancelled", changed_at=now)
         _save(tx, request)
     return request
+
+
+_SAID_AS_KEPT = (
+    *("tenant_id", "amount", "currency", "purpose", "reference", "description"),
+    *("status", "entry_id"),
+)
+
+
+def _paid(request: PaymentRequest) -> Happened:
+    data = {name: getattr(request, name) for name in _SAID_AS_KEPT} | {
+        "id": request.request_id,
+        "metadata": json.loads(request.metadata),
+        "created_at": isoformat(request.created_at),
+        "changed_at": isoformat(request.changed_at),
+    }
+    return Happened(EventType.PAYMENT_REQUEST_PAID, request.tenant_id, request.changed_at, data)
 
 
 def _locked(tx: Connection, request_id: str) -> PaymentRequest:

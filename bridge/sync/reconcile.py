@@ -6,17 +6,19 @@ so the sweep does this by itself from time to time.
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import structlog
 
-from bridge.domain.clock import SECOND
-from bridge.domain.drift import Comparison, Finding
+from bridge.domain.clock import SECOND, Instant
+from bridge.domain.drift import Comparison, Finding, FindingKind
 from bridge.domain.errors import BridgeError, NotFoundError, StorefrontStoppedError
+from bridge.domain.event import EventType, Happened
 from bridge.domain.order import Order
-from bridge.store import cursors, orders, runs
+from bridge.store import cursors, orders, outbox, runs
+from bridge.store.database import Connection
 from bridge.sync.context import LEASE_S, Context, Counts, Source
 from bridge.sync.fetch import by_id, complete, failures_noted, note_broken
 from bridge.sync.settle import Arrived, Settled, compare, settle
@@ -89,7 +91,10 @@ def _run(
     counts: Counts = Counter()
     findings: list[Finding] = []
     failure = "ended before its time"
+    cursor = None
     try:
+        with context.database.read() as tx:
+            cursor = cursors.state(tx, source.name).cursor
         with _alone(context, source, comparison), failures_noted(context, source):
             for settled in _compared(context, source, comparison, thorough=thorough):
                 counts += settled.counts
@@ -102,9 +107,44 @@ def _run(
         raise
     finally:
         with context.database.write() as tx:
-            runs.finish(tx, run_id, context.clock(), counts, failure)
+            now = context.clock()
+            runs.finish(tx, run_id, now, counts, failure)
+            drifted = [finding for finding in findings if finding.kind is not FindingKind.HELD]
+            if not thorough:
+                drifted = _overlooked(tx, source, cursor, drifted)
+            if drifted:
+                kind = "reconcile" if thorough else "sweep"
+                outbox.add(tx, [_told(comparison, run_id, kind, drifted, now)])
     log.info("compared", storefront=source.name, run=run_id, findings=len(findings), **counts)
     return Report(run_id, counts, findings)
+
+
+def _overlooked(
+    tx: Connection, source: Source, cursor: Instant | None, findings: Sequence[Finding]
+) -> list[Finding]:
+    """Leave out what the next poll would have brought by itself: it is news, and no alarm."""
+    if cursor is None:
+        return []
+    polled = cursor - source.poll_overlap_s * SECOND
+    rows = orders.known(tx, source.name, {finding.order_id for finding in findings})
+    return [one for one in findings if rows[one.order_id].order().modified_at <= polled]
+
+
+def _told(
+    comparison: Comparison, run_id: str, kind: str, drifted: Sequence[Finding], now: Instant
+) -> Happened:
+    amounts: Counter[str] = Counter()
+    for finding in drifted:
+        amounts[finding.currency] += finding.drift
+    data = {
+        "run_id": run_id,
+        "storefront": comparison.storefront,
+        "kind": kind,
+        "findings": len(drifted),
+        "amounts": dict(amounts),
+        "dry_run": comparison.dry_run,
+    }
+    return Happened(EventType.RECONCILIATION_DRIFT_FOUND, "", now, data)
 
 
 @contextlib.contextmanager

@@ -15,9 +15,10 @@ from bridge.domain.clock import MINUTE, Instant
 from bridge.domain.drift import Finding, Posted
 from bridge.domain.entry import DECLINED, Outcome
 from bridge.domain.errors import BridgeError, StorefrontStoppedError
+from bridge.domain.event import EventType, Happened
 from bridge.domain.held import HeldReason
 from bridge.domain.order import Order, Unreadable
-from bridge.store import cursors, inbox, ledger, orders
+from bridge.store import cursors, inbox, ledger, orders, outbox, renewals
 from bridge.store.database import Connection
 from bridge.store.inbox import Hint
 from bridge.store.orders import CREDITED, HELD, WAITING, Seen, Sighting
@@ -178,13 +179,15 @@ def _settle(
     # Locked, so nobody overtakes us; but somebody may have while we were fetching.
     stale = [order for order in some if _is_stale(order, seen[order.id])]
     fresh = [(order, seen[order.id]) for order in some if order not in stale]
-    judged = _posted(tx, _judged(tx, policy, fresh, begun, now), now)
+    judged, outcomes = _posted(tx, _judged(tx, policy, fresh, begun, now), now)
     kept = [judgement for judgement, _ in judged]
     totals = {order.id: str(order.total) for order in some if isinstance(order, Order)}
     news = [judgement.seen for judgement in kept if _says_more(judgement.seen, seen)]
     rows = [row._replace(sightings=row.sightings + 1) for row in news]
     orders.save(tx, rows, [_sighting(row, totals.get(row.order_id, ""), way, now) for row in rows])
+    outbox.add(tx, [fact for row in rows for fact in _told(row, seen[row.order_id], now)])
     started.follow(tx, policy.storefront, [judgement.seen for judgement in kept], begun, now)
+    renewals.settle(tx, outcomes, now)  # last: what a deposit was meant for comes first
     inbox.put(tx, [*_rechecks(kept, now), *_retries(policy, stale, now)])
     _stop_if_replaced(tx, policy, kept, now)
     counts: Counts = Counter(judgement.seen.verdict for judgement in kept)
@@ -233,16 +236,17 @@ def _tenants_checked(tx: Connection, judged: _Judged, now: Instant) -> _Judged:
     ]
 
 
-def _posted(tx: Connection, judged: _Judged, now: Instant) -> _Judged:
+def _posted(tx: Connection, judged: _Judged, now: Instant) -> tuple[_Judged, list[Outcome]]:
     """Post all drafts in one call; hold the orders whose drafts were declined."""
     drafts = [draft for judgement, _ in judged for draft in judgement.drafts]
-    outcomes = iter(ledger.post(tx, drafts, now) if drafts else [])
+    outcomes = ledger.post(tx, drafts, now) if drafts else []
+    answers = iter(outcomes)
     after: _Judged = []
     for judgement, posted in judged:
-        mine: list[Outcome] = list(islice(outcomes, len(judgement.drafts)))
+        mine: list[Outcome] = list(islice(answers, len(judgement.drafts)))
         declined = any(outcome.status == DECLINED for outcome in mine)
         after.append((too_large(judgement, posted, now) if declined else judgement, posted))
-    return after
+    return after, outcomes
 
 
 def _says_more(row: Seen, before: dict[int, Seen]) -> bool:
@@ -263,6 +267,26 @@ def _sighting(row: Seen, total: str, way: str, now: Instant) -> Sighting:
         row.verdict,
         row.because,
     )
+
+
+def _told(row: Seen, before: Seen, now: Instant) -> list[Happened]:
+    """Tell that an order is held, for another reason than before, or held no more."""
+    if (row.verdict, row.reason) == (before.verdict, before.reason):
+        return []
+    if row.verdict == HELD:
+        said = EventType.ORDER_HELD
+    elif before.verdict == HELD:
+        said = EventType.ORDER_RELEASED
+    else:
+        return []
+    data = {
+        "storefront": row.storefront,
+        "order_id": row.order_id,
+        "status": row.status,
+        "reason": row.reason or None,
+        "because": row.because,
+    }
+    return [Happened(said, row.tenant_id, now, data)]
 
 
 def _stop_if_replaced(

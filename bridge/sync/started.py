@@ -1,6 +1,6 @@
 """Deposits that bridge started, as their orders are settled: whose an order is, how each one fares.
 
-Locks are taken in this order everywhere: orders, deposits, payment requests, wallets.
+Locks are taken in this order everywhere: orders, deposits, payment requests, renewals, wallets.
 """
 
 import contextlib
@@ -169,6 +169,8 @@ def follow(
         if deposit != before[deposit_id]
     ]
     deposits.save(tx, changed)
+    moved = (one for one in changed if one.status != before[one.deposit_id].status)
+    deposits.tell(tx, moved, now)
 
 
 def _tells(row: Seen) -> bool:

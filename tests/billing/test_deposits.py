@@ -32,6 +32,7 @@ from bridge.storefront.errors import StorefrontAnswerError, StorefrontUnavailabl
 from tests.billing.conftest import EUR, LINK_KEYS, USD, World, asked
 from tests.depositing import KEYS, begin, deposit, kept
 from tests.examples import NOON
+from tests.telling import facts, types
 
 RETURN = "https://core.example.com/done"
 
@@ -467,6 +468,34 @@ def test_what_nobody_paid_in_time_expires_with_its_order(world: World) -> None:
     assert [one.status for one in world.kept()] == [Status.OPEN, Status.EXPIRED]
     assert world.statuses() == ["cancelled", "pending"]
     assert world.deposits().expire() == 0
+
+
+def test_a_deposit_is_told_of_when_it_is_opened_and_when_it_expires_and_once(world: World) -> None:
+    made = opened(world)
+    world.deposits().open(asked(), create_tenant=True)
+    world.clock.now = made.expires_at
+    world.deposits().expire()
+    world.deposits().expire()
+
+    first, second = facts(world.database)
+
+    assert types([first, second]) == ["deposit.opened", "deposit.expired"]
+    assert first.tenant_id == second.tenant_id == "acme"
+    assert first.data["id"] == second.data["id"] == made.deposit_id
+    assert (first.data["pay_url"], first.data["waiting_for"]) == (made.pay_url, "payment")
+    assert (second.data["status"], second.data["waiting_for"]) == ("expired", None)
+    assert "pay_url" not in second.data
+    assert second.occurred_at == world.clock()
+
+
+def test_a_deposit_that_is_called_off_or_could_not_be_opened_is_not_told_of(world: World) -> None:
+    world.sandbox.faults.switch_on(DROPPED)
+    with pytest.raises(StorefrontUnavailableError):
+        opened(world)
+    assert facts(world.database) == []
+    world.sandbox.faults.switch_off()
+    world.deposits().cancel(opened(world).deposit_id)
+    assert types(facts(world.database)) == ["deposit.opened"]
 
 
 @pytest.mark.parametrize("status", ["on-hold", "processing", "completed"])

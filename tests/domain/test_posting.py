@@ -68,6 +68,14 @@ def test_a_debit_takes_what_is_available_to_the_last_unit(desk: Desk) -> None:
     assert desk.state() == (0, 0)
 
 
+@pytest.mark.parametrize("kind", [Kind.DEBIT, Kind.HOLD])
+def test_debits_and_holds_leave_what_is_to_be_kept(desk: Desk, kind: Kind) -> None:
+    refused = desk.post(draft(kind, 701, "a", keep_at_least=300))
+    assert refused == declined(Reason.INSUFFICIENT, 1000)
+    assert desk.post(draft(kind, 700, "b", keep_at_least=300)).status == POSTED
+    assert desk.wallet().available == 300
+
+
 def test_an_entry_carries_the_draft_and_the_wallet_after_it(desk: Desk) -> None:
     asked = draft(
         Kind.DEBIT, 300, reference="INV-1", description="Plan", metadata='{"a":"b"}', digest=b"d"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from shutil import copy
@@ -443,7 +443,7 @@ class Cut(Pipe):
         vars(self).update(vars(whole))
         self._sever = sever
 
-    def ask(self, name: str, parameter: str, answer: Answer) -> None:
+    def ask(self, name: str, parameters: Sequence[str], answer: Answer) -> None:
         def lose(rows: Rows | Exception) -> None:
             try:
                 self._sever()
@@ -451,7 +451,7 @@ class Cut(Pipe):
                 rows = error
             answer(rows)
 
-        super().ask(name, parameter, lose)
+        super().ask(name, parameters, lose)
 
 
 class Severed(Database):

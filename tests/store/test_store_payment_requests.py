@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from bridge.domain.clock import isoformat
 from bridge.domain.entry import DECLINED, POSTED, REPLAYED, Kind, Reason
 from bridge.store import payment_requests
 from bridge.store.database import Database
@@ -17,6 +18,7 @@ from bridge.store.payment_requests import (
 )
 from tests.depositing import payment_request
 from tests.store.drafting import NOON, adjustment, balance, entries, posted
+from tests.telling import facts
 
 LATER = NOON + 60
 
@@ -106,6 +108,31 @@ def test_paying_again_is_a_replay(database: Database) -> None:
     again, second = pay(database, payment_request())
     assert (again, second.status, second.entry) == (paid, REPLAYED, first.entry)
     assert balance(database) == 3100
+
+
+def test_a_request_is_told_of_when_the_balance_pays_it_and_only_then(database: Database) -> None:
+    keep(database, payment_request())
+    pay(database, payment_request())
+    assert facts(database) == []
+    posted(database, adjustment(1900))
+    request, _ = pay(database, payment_request())
+    pay(database, payment_request())
+    [fact] = facts(database)
+    assert (fact.type, fact.tenant_id, fact.occurred_at) == ("payment_request.paid", "acme", LATER)
+    assert fact.data == {
+        "id": request.request_id,
+        "tenant_id": "acme",
+        "amount": 1900,
+        "currency": "EUR",
+        "purpose": "plan_renewal",
+        "reference": "invoice-7",
+        "description": "Pro for a month",
+        "metadata": {"plan": "pro"},
+        "status": "paid",
+        "entry_id": "acme.EUR.2",
+        "created_at": isoformat(NOON),
+        "changed_at": isoformat(LATER),
+    }
 
 
 def test_what_the_balance_cannot_pay_stays_open_to_be_paid_later(database: Database) -> None:

@@ -8,10 +8,24 @@ import pytest
 from sqlalchemy import event, text
 
 from bridge.domain.entry import EntryId, Kind
-from bridge.store import deposits, inbox, keys, ledger, orders, payment_requests, reports, runs
+from bridge.domain.renewal import failed
+from bridge.domain.wallet import WalletId
+from bridge.store import (
+    deposits,
+    inbox,
+    keys,
+    ledger,
+    orders,
+    payment_requests,
+    renewals,
+    reports,
+    runs,
+)
 from bridge.store.database import Connection, Database
 from bridge.store.inbox import Hint
+from bridge.store.renewals import ByHand
 from tests.depositing import deposit, payment_request
+from tests.renewing import renewal
 from tests.store.drafting import NOON, adjustment, debit, draft, effect, follow, hold, post, posted
 
 Work = Callable[[Connection], object]
@@ -52,6 +66,16 @@ WORK: dict[str, Work] = {
         tx, payment_request(1).request_id, NOON
     ),
     "payment requests of a tenant": lambda tx: payment_requests.of_tenant(tx, "t5", limit=10),
+    "renewals due": lambda tx: renewals.due(tx, NOON),
+    "renewals renewed": lambda tx: renewals.renew(tx, NOON, 10),
+    "renewals settled": lambda tx: renewals.settle(
+        tx, ledger.post(tx, [adjustment(5, tenant_id="t999")], NOON), NOON
+    ),
+    "a renewal paid": lambda tx: renewals.pay(tx, ByHand("t998", "core", "k", "sub-998"), NOON),
+    "a renewal by its reference": lambda tx: renewals.find(tx, "sub-1"),
+    "renewals of a tenant": lambda tx: renewals.of_tenant(tx, "t5"),
+    "what renewals need": lambda tx: renewals.coming(tx, [WalletId("t5", "EUR")]),
+    "the renewal that is late": renewals.oldest,
     "key": lambda tx: keys.find(tx, "bridge_x"),
     "findings": lambda tx: runs.findings(tx, "run_0", 0, 10),
 }
@@ -69,6 +93,9 @@ def filled(database: Database) -> Database:
         for n in many:
             deposits.add(tx, deposit(n, tenant_id=f"t{n}", order_id=n))
             payment_requests.add(tx, payment_request(n, tenant_id=f"t{n}"))
+            renewals.put(tx, renewal(f"sub-{n}", amount=1, tenant_id=f"t{n}"))
+        short = renewal("short", amount=1, tenant_id="t999")
+        renewals.put(tx, failed(short, "insufficient_balance", NOON))
         inbox.put(tx, [Hint("main", n, NOON, NOON, "webhook") for n in many])
     if not database.is_sqlite:
         with database.write() as tx:
@@ -94,7 +121,8 @@ def statements_of(tx: Connection, work: Work) -> dict[str, Any]:
 
     def note(_tx: object, _cursor: object, statement: str, parameters: Any, *rest: object) -> None:
         is_many = rest[-1]
-        seen[statement] = parameters[0] if is_many else parameters
+        if "SAVEPOINT" not in statement:
+            seen[statement] = parameters[0] if is_many else parameters
 
     event.listen(tx, "before_cursor_execute", note)
     work(tx)

@@ -1,0 +1,124 @@
+"""Renewals from the balance: agreed with the SaaS core, paid when they are due."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from bridge import metrics
+from bridge.domain.clock import HOUR, Clock
+from bridge.domain.entry import Outcome
+from bridge.domain.errors import BridgeError
+from bridge.domain.renewal import Renewal, Status, Terms, agreed, ended
+from bridge.store import renewals, reports
+from bridge.store.database import Database
+from bridge.store.renewals import ByHand
+
+BATCH_MAX = 200
+"""Renewals that share a commit, and so the longest that a debit of the API waits for them."""
+
+BATCH_SQLITE_MAX = 50
+"""The same on SQLite, where nobody else writes meanwhile."""
+
+PAUSE_MAX_S = 0.5
+"""How long the run waits between two batches at most. It waits as long as the batch took."""
+
+PUT_OFF = HOUR
+"""How long a renewal waits that could not be dealt with."""
+
+_log = structlog.get_logger()
+
+
+class Renewals:
+    """The renewals of all tenants. Its methods may be called from several threads."""
+
+    def __init__(self, database: Database, clock: Clock, terms: Terms) -> None:
+        self._database = database
+        self._clock = clock
+        self._terms = terms
+        self._batch_max = BATCH_SQLITE_MAX if database.is_sqlite else BATCH_MAX
+
+    def put(self, asked: Renewal, *, create_tenant: bool) -> tuple[Renewal, bool]:
+        """Agree on a renewal, and return it as it stands; True where there was none.
+
+        Asked for again it writes and locks nothing: settlements pass over what is locked. Raises
+        TenantNotFoundError unless `create_tenant`, and what `agreed` does.
+        """
+        asked = asked._replace(**self._terms._asdict())
+        now = self._clock()
+        with self._database.read() as tx:
+            before = renewals.get(tx, asked.tenant_id, asked.reference)
+        if before is not None and agreed(before, asked, now) is before:
+            return before, False
+        with self._database.write() as tx:
+            reports.require_tenant(tx, asked.tenant_id, now, create=create_tenant)
+            before = renewals.get(tx, asked.tenant_id, asked.reference, lock=True)
+            after = agreed(before, asked, now)
+            if after.status == Status.OVERDUE:
+                after = after._replace(look_at=now)  # a settlement may have passed over it
+            renewals.put(tx, after)
+        return after, before is None
+
+    def end(self, reference: str, tenant_id: str = "") -> Renewal:
+        """End a renewal, also one that has ended; its past is kept. Raises what `find` does."""
+        with self._database.write() as tx:
+            found = renewals.find(tx, reference, tenant_id)
+            renewal = renewals.get(tx, found.tenant_id, reference, lock=True) or found
+            if renewal.status == Status.ENDED:
+                return renewal
+            over = ended(renewal, self._clock())
+            renewals.put(tx, over)
+        return over
+
+    def pay(self, asked: ByHand) -> tuple[Renewal, Outcome]:
+        """Pay a period by hand, as `store.renewals.pay` does."""
+        with self._database.write() as tx:
+            return renewals.pay(tx, asked, self._clock())
+
+    def run(self, stopping: Callable[[], bool]) -> Counter[str]:
+        """Announce, debit and lapse whatever is due; returns how many, by event.
+
+        Several processes may do so at once. What cannot be dealt with is put off, and stops none
+        of its neighbours.
+        """
+        counts: Counter[str] = Counter()
+        size = self._batch_max
+        while not stopping() and self._due():
+            started = time.monotonic()
+            try:
+                became = self._batch(size)
+            except BridgeError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad row must not stop its neighbours
+                _log.warning("renewals failed", renewals=size, error=repr(error))
+                size = self._smaller(size)
+                continue
+            if not became:
+                break
+            counts += became
+            size = min(self._batch_max, 2 * size)
+            time.sleep(min(PAUSE_MAX_S, time.monotonic() - started))
+        return counts
+
+    def _due(self) -> bool:
+        with self._database.read() as tx:
+            return renewals.due(tx, self._clock())
+
+    def _batch(self, size: int) -> Counter[str]:
+        with self._database.write() as tx:
+            became = renewals.renew(tx, self._clock(), size)
+        for outcome, number in became.items():
+            metrics.renewals_total.labels(outcome.removeprefix("renewal.")).inc(number)
+        return became
+
+    def _smaller(self, size: int) -> int:
+        """Return the size of the next batch; of one that failed alone, put the renewal off."""
+        if size > 1:
+            return size // 2
+        now = self._clock()
+        with self._database.write() as tx:
+            renewal = renewals.put_off(tx, now, now + PUT_OFF)
+        if renewal is not None:
+            _log.error("renewal put off", tenant=renewal.tenant_id, reference=renewal.reference)
+        return 1

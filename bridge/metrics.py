@@ -113,6 +113,54 @@ inbox_waiting = Gauge(
     "bridge_inbox_waiting", "Hints that wait for the next ingest.", registry=registry
 )
 
+# Renewals.
+renewals_total = Counter(
+    "bridge_renewals_total",
+    "Renewals by what happened when they were looked at (upcoming, paid, payment_failed, lapsed).",
+    ("outcome",),
+    registry=registry,
+)
+renewals_late_seconds = Gauge(
+    "bridge_renewals_late_seconds",
+    "How late the renewal is that should have been looked at first.",
+    registry=registry,
+)
+
+# Events and who is told of them.
+events_published_total = Counter(
+    "bridge_events_published_total", "Events published, by type.", ("type",), registry=registry
+)
+outbox_oldest_seconds = Gauge(
+    "bridge_outbox_oldest_seconds",
+    "How long the fact has waited that should have been published first.",
+    registry=registry,
+)
+deliveries_total = Counter(
+    "bridge_deliveries_total",
+    "Attempts to deliver an event, by endpoint and outcome (delivered, or the kind of failure).",
+    ("endpoint", "outcome"),
+    registry=registry,
+)
+delivery_seconds = Histogram(
+    "bridge_delivery_seconds",
+    "Seconds an attempt to deliver took, by endpoint.",
+    ("endpoint",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+    registry=registry,
+)
+lanes_behind = Gauge(
+    "bridge_lanes_behind",
+    "Tenants with events that an endpoint was not told of yet.",
+    ("endpoint",),
+    registry=registry,
+)
+dead_letters = Gauge(
+    "bridge_dead_letters",
+    "Events that were given up after days of attempts.",
+    ("endpoint",),
+    registry=registry,
+)
+
 # The scheduler.
 scheduler_errors_total = Counter(
     "bridge_scheduler_errors_total",

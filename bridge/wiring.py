@@ -3,28 +3,42 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from bridge.api.pages.look import Portal
 from bridge.api.services import Services
 from bridge.api.services import Storefront as ApiStorefront
 from bridge.billing.deposits import Deposits
+from bridge.billing.renewals import Renewals
 from bridge.billing.tills import Till
 from bridge.config import Config, Storefront
 from bridge.config import secrets as secret_files
 from bridge.config.deposits import LOGO_TYPES
+from bridge.config.events import Endpoint as EventEndpoint
 from bridge.domain.clock import DAY, SECOND, Clock, utc_now
 from bridge.domain.crediting import Rules
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import ConfigurationError, NotFoundError
+from bridge.domain.offer import Offers
 from bridge.domain.signing import Keys, derived
+from bridge.notify import letters
+from bridge.notify.http import HttpEndpoint
+from bridge.notify.letters import OperatorLetters, TenantLetters
+from bridge.notify.mail import MailEndpoint, Relay
+from bridge.notify.publish import Publisher, Subscriber
+from bridge.notify.publish import Rules as AlertRules
+from bridge.notify.sender import Endpoint, Sender
+from bridge.notify.signing import read_secret
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.leases import Leases
 from bridge.store.migrations import pending
 from bridge.storefront.client import Client
 from bridge.sync.context import Context, Policy, Source
+
+TENANTS, OPERATORS = "email:tenants", "email:operators"
+"""The endpoints that are people, told by letters; no configured one has a colon in its name."""
 
 
 class Wiring:
@@ -99,6 +113,49 @@ class Wiring:
             f"{public_url}/billing/return" if public_url else "",
         )
 
+    @cached_property
+    def renewals(self) -> Renewals:
+        """Who agrees on renewals, and pays what is due."""
+        return Renewals(self.database, self.clock, self.config.renewals.terms())
+
+    @cached_property
+    def offers(self) -> Offers:
+        """Who makes the links that offer a deposit."""
+        return Offers(
+            self.config.portal.public_url or "",
+            self._keys("deposit-offer"),
+            self.config.email.offer_expires_in_days * DAY,
+            self._deposited(),
+        )
+
+    def publisher(self) -> Publisher:
+        """Return who makes events of what happened."""
+        said = self.config.alerts
+        rules = AlertRules(said.thresholds(), said.otherwise(), said.cooldown)
+        return Publisher(self.database, self.clock, rules, self.subscribers, self.offers)
+
+    @cached_property
+    def subscribers(self) -> list[Subscriber]:
+        """Who is told of which events; reads no secrets."""
+        told = [Subscriber(one.name, one.wanted) for one in self.config.events.endpoints]
+        said = self.config.email
+        if said.host and said.tenants:
+            told.append(Subscriber(TENANTS, letters.TENANT_TYPES))
+        if said.host and said.operators:
+            told.append(Subscriber(OPERATORS, letters.OPERATOR_TYPES))
+        return told
+
+    def senders(self) -> Iterator[tuple[str, Sender, int]]:
+        """Yield who sends to each endpoint, by name, and with how many threads.
+
+        Reads the secrets, and raises ConfigurationError as `client` does.
+        """
+        for one in self.config.events.endpoints:
+            yield one.name, self._sender(self._endpoint(one)), one.workers
+        for name, _ in self.subscribers:
+            if name in {TENANTS, OPERATORS}:
+                yield name, self._sender(self._letters(name)), 1
+
     def services(
         self,
         *,
@@ -119,6 +176,9 @@ class Wiring:
             ready=ready,
             deposits=self.deposits,
             portal=self._portal(),
+            renewals=self.renewals,
+            offer_keys=self.offers.keys,
+            subscribers=dict(self.subscribers),
         )
 
     def close(self) -> None:
@@ -161,6 +221,27 @@ class Wiring:
         webhook_secrets = tuple(map(self._secret, storefront.webhook_secret_file))
         return ApiStorefront(storefront.name, self.rules(storefront), webhook_secrets)
 
+    def _sender(self, endpoint: Endpoint) -> Sender:
+        return Sender(self.database, self.clock, endpoint)
+
+    def _endpoint(self, said: EventEndpoint) -> Endpoint:
+        signed_with = tuple(read_secret(self._secret(one)) for one in said.secret_file)
+        return HttpEndpoint(
+            said.name, said.url, signed_with, said.wanted, said.timeout_s, said.allow_private
+        )
+
+    def _letters(self, name: str) -> Endpoint:
+        said, page = self.config.email, self.config.portal
+        password = self._secret(said.password_file) if said.password_file else ""
+        relay = Relay(said.host or "", said.port, said.tls, said.username or "", password)
+        sender = said.sender or ""
+        if name == TENANTS:
+            to_one = TenantLetters(self.database, page.name, page.language, page.timezone)
+            return MailEndpoint(name, letters.TENANT_TYPES, relay, sender, to_one.write)
+        to_all = OperatorLetters(said.operators, page.name)
+        gathers_s = letters.OPERATORS_GATHER_S
+        return MailEndpoint(name, letters.OPERATOR_TYPES, relay, sender, to_all.write, gathers_s)
+
     def _till(self, storefront: Storefront) -> Till:
         return Till(
             storefront.name,
@@ -177,9 +258,6 @@ class Wiring:
         if said.public_url is None:
             return None
         logo = self.config.directory / said.logo_file if said.logo_file else None
-        taken = (
-            one.currency for site in self.config.storefronts for one in site.deposits.currencies
-        )
         return Portal(
             public_url=said.public_url,
             name=said.name,
@@ -194,7 +272,14 @@ class Wiring:
             form_keys=self._keys("portal-form"),
             link_expires_in=said.link_expires_in_s * SECOND,
             session_expires_in=said.session_expires_in_s * SECOND,
-            currencies=tuple(dict.fromkeys(taken)),
+            currencies=self._deposited(),
+        )
+
+    def _deposited(self) -> tuple[str, ...]:
+        """Return the currencies that can be deposited, each once."""
+        sites = self.config.storefronts
+        return tuple(
+            dict.fromkeys(one.currency for site in sites for one in site.deposits.currencies)
         )
 
     def _keys(self, purpose: str) -> Keys:

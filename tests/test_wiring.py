@@ -10,12 +10,14 @@ from bridge.api.services import Services
 from bridge.config import load
 from bridge.domain.clock import DAY, Instant, parse
 from bridge.domain.errors import ConfigurationError, NotFoundError
+from bridge.domain.offer import read_offer
 from bridge.domain.signing import derived
 from bridge.sandbox import Sandbox
 from bridge.wiring import Wiring
 from tests.installation import DEPOSITS, SIGNING_KEY, WEBHOOK_SECRET, Installation, installed
 
 PAGE = '[portal]\npublic_url = "https://billing.example.com"\nlogo_file = "logo.svg"\n'
+NEW, OLD = f"whsec_{'bmV3' * 8}", f"whsec_{'b2xk' * 8}"
 NOON = parse("2026-11-22T12:00:00Z")
 
 
@@ -119,3 +121,81 @@ def test_a_missing_secret_says_which_file_to_write(installation: Installation) -
     (installation.directory / "secret").unlink()
     with pytest.raises(ConfigurationError, match="'secret' cannot be read"):
         wired(installation).source("main")
+
+
+ENDPOINT = """
+[[events.endpoints]]
+name = "core"
+url = "https://core.example.com/events"
+secret_file = ["new", "old"]
+types = ["renewal.*"]
+workers = 2
+"""
+EMAIL = """
+[email]
+host = "smtp.example.com"
+username = "bridge"
+password_file = "smtp"
+sender = "billing@example.com"
+operators = ["ops@example.com"]
+"""
+
+
+@pytest.fixture
+def telling(installation: Installation) -> Installation:
+    """With an endpoint whose secret is being changed, and with letters to all."""
+    with installation.config.open("a") as config:
+        config.write(ENDPOINT + EMAIL)
+    for name, secret in (("new", NEW), ("old", OLD), ("smtp", "a password")):
+        path = installation.directory / name
+        path.touch(mode=0o600)
+        path.write_text(f"{secret}\n")
+    return installation
+
+
+def test_nobody_is_told_of_events_unless_said(installation: Installation) -> None:
+    wiring = wired(installation)
+    assert (wiring.subscribers, list(wiring.senders())) == ([], [])
+
+
+def test_endpoints_are_told_what_they_want_and_people_what_letters_are_for(
+    telling: Installation,
+) -> None:
+    wiring = wired(telling)
+    told = services_of(wiring).subscribers
+    assert list(told) == ["core", "email:tenants", "email:operators"]
+    assert all(one.startswith("renewal.") for one in told["core"])
+    assert "balance.low" in told["email:tenants"]
+    assert "order.held" in told["email:operators"]
+    threads = {name: threads for name, _, threads in wiring.senders()}
+    assert threads == {"core": 2, "email:tenants": 1, "email:operators": 1}
+
+
+def test_letters_go_to_whom_they_may(telling: Installation) -> None:
+    telling.edit('operators = ["ops@example.com"]', "tenants = false")
+    assert [name for name, _, _ in wired(telling).senders()] == ["core"]
+
+
+def test_senders_read_the_secrets_and_subscribers_do_not(telling: Installation) -> None:
+    (telling.directory / "old").unlink()
+    wiring = wired(telling)
+    assert wiring.subscribers
+    with pytest.raises(ConfigurationError, match="'old' cannot be read"):
+        list(wiring.senders())
+
+
+def test_offers_lead_to_the_page_where_deposits_are_taken(depositing: Installation) -> None:
+    wiring = wired(depositing)
+    link = wiring.offers.link("acme", 1900, "EUR", NOON)
+    assert link.startswith("https://billing.example.com/billing/offer?link=")
+    assert wiring.offers.link("acme", 1900, "JPY", NOON) == ""
+    keys = services_of(wiring).offer_keys
+    offer = read_offer(keys, link.partition("link=")[2], NOON)
+    assert offer == ("acme", 1900, "EUR", NOON + 14 * DAY)
+    assert read_offer(derived([SIGNING_KEY], "portal-link"), link, NOON) is None
+
+
+def test_renewals_are_made_as_configured(installation: Installation) -> None:
+    wiring = wired(installation)
+    assert services_of(wiring).renewals is wiring.renewals
+    assert wiring.renewals.run(lambda: False) == {}

@@ -10,6 +10,7 @@ from bridge.domain import entry as ledger
 from bridge.domain.clock import Instant, isoformat
 from bridge.domain.wallet import Wallet
 from bridge.store import reports
+from bridge.store.shown import shown
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
@@ -46,33 +47,6 @@ class Entry(BaseModel):
     def of(cls, entry: ledger.Entry) -> Self:
         """Show an entry."""
         return cls(**shown(entry))
-
-
-def shown(entry: ledger.Entry) -> dict[str, Any]:
-    """Return the members of an `Entry`; a debit's purpose is the last part of its source."""
-    related, recorded_at = entry.related_version, isoformat(entry.recorded_at)
-    happened_then = entry.occurred_at == entry.recorded_at
-    return {
-        "id": entry.id,
-        "tenant_id": entry.tenant_id,
-        "currency": entry.currency,
-        "amount": entry.amount,
-        "held": entry.held,
-        "balance_after": entry.balance_after,
-        "held_after": entry.held_after,
-        "version": entry.version,
-        "kind": entry.kind,
-        "contra": entry.contra,
-        "purpose": entry.source.rpartition("/")[2] if entry.kind == ledger.Kind.DEBIT else None,
-        "reference": entry.reference,
-        "description": entry.description,
-        "source": entry.source,
-        "metadata": {} if entry.metadata == "{}" else json.loads(entry.metadata),
-        "related_entry_id": f"{entry.tenant_id}.{entry.currency}.{related}" if related else None,
-        "occurred_at": recorded_at if happened_then else isoformat(entry.occurred_at),
-        "recorded_at": recorded_at,
-        "hash": entry.hash.hex(),
-    }
 
 
 class Entries(BaseModel):

@@ -16,15 +16,20 @@ from bridge.api import (
     adjustments,
     debits,
     deposits,
+    events,
+    forecasts,
     holds,
+    notices,
     orders,
     payment_requests,
     payments,
     portal_sessions,
     problems,
     reconciliations,
+    renewals,
     system,
     tenants,
+    webhook_docs,
     webhooks,
 )
 from bridge.api.auth import Authenticate, KeyRing
@@ -37,7 +42,7 @@ from bridge.domain.money import AMOUNT_MAX
 
 _DESCRIPTION = """\
 Balances of tenants, funded by WooCommerce orders; debits, holds, refunds, deposits and payment
-requests for the SaaS core.
+requests for the SaaS core; renewals from the balance, and events that tell what happened.
 
 Amounts are integers in minor units beside their ISO 4217 `currency`. Lists come in pages: send
 `next_cursor` back as `cursor` until it is null. Errors are RFC 9457 problems with a stable `code`.
@@ -45,8 +50,9 @@ Every answer has an `X-Request-Id`: yours, or a new one.
 """
 
 _PARTS = (
-    *(tenants, payments, debits, holds, deposits, payment_requests, portal_sessions),
-    *(adjustments, orders, reconciliations),
+    *(tenants, payments, debits, holds, renewals, forecasts),
+    *(deposits, payment_requests, portal_sessions),
+    *(adjustments, orders, reconciliations, events, notices),
 )
 
 _HANDLERS: dict[Any, Any] = dict.fromkeys(
@@ -64,6 +70,7 @@ class _Api(FastAPI):
             text = json.dumps(super().openapi()).replace(str(float(AMOUNT_MAX)), str(AMOUNT_MAX))
             self.openapi_schema = json.loads(text)
             self.openapi_schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+            webhook_docs.describe(self.openapi_schema)
         return self.openapi_schema
 
 

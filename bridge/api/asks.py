@@ -1,8 +1,10 @@
 """What callers send. Unknown fields are refused; 1.0, "1" and true are no integers."""
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from fastapi import Header
 from pydantic import (
@@ -12,13 +14,16 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from bridge.api.problems import IDEMPOTENCY_KEY
 from bridge.domain.clock import Instant, parse
 from bridge.domain.money import AMOUNT_MAX, UnknownCurrencyError, exponent
+from bridge.tongue import languages
 
 BATCH_MAX = 1000
 """Debits in one request."""
@@ -77,6 +82,32 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _language(text: str) -> str:
+    if text not in languages():
+        raise ValueError(f"should be one of {', '.join(languages())}")
+    return text
+
+
+_ZONE_NAME = re.compile("[A-Za-z0-9+_-]+(/[A-Za-z0-9+_-]+)*")
+
+
+def _time_zone(name: str) -> str:
+    try:
+        if _ZONE_NAME.fullmatch(name):
+            return ZoneInfo(name).key
+    except (ValueError, OSError, LookupError):
+        pass
+    raise ValueError("should be UTC or the name of a time zone such as Europe/Berlin")
+
+
+def _day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("should be a day that there is, such as 2026-11-30") from None
+    return text
+
+
 def _instant(text: Any) -> Instant:
     if not isinstance(text, str):
         raise ValueError('should be a time such as "2026-11-22T15:39:29Z"')  # noqa: TRY004 # pydantic's way
@@ -112,6 +143,26 @@ Time = Annotated[
 ]
 WebAddress = Annotated[
     str, AfterValidator(_web_address), Field(examples=["https://app.example.com/billing"])
+]
+Language = Annotated[str, AfterValidator(_language), Field(examples=["en"])]
+TimeZone = Annotated[
+    str, AfterValidator(_time_zone), Field(max_length=64, examples=["Europe/Berlin"])
+]
+# No "/", which ends it in a path, and in the key of a period.
+REFERENCE = re.compile("[A-Za-z0-9][A-Za-z0-9._:@+=~-]{0,127}")
+"""The reference of a renewal."""
+PERIOD = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""The name of a renewal's period."""
+RenewalReference = Annotated[
+    str,
+    StringConstraints(pattern=f"^{REFERENCE.pattern}$"),
+    Field(description="Yours, e.g. a subscription's id.", examples=["sub-17"]),
+]
+Period = Annotated[
+    str,
+    StringConstraints(pattern=f"^{PERIOD.pattern}$"),
+    AfterValidator(_day),
+    Field(description="Its due day, in the renewal's time zone.", examples=["2026-11-30"]),
 ]
 Purpose = Literal["plan_purchase", "plan_renewal", "other"]
 _KeyText = StringConstraints(min_length=1, max_length=255, pattern="^[ -~]+$")
@@ -154,6 +205,18 @@ class DebitAsk(Ask):
     reference: Reference = Field(default="", description="Yours, e.g. an invoice number.")
     description: Description = Field(default="", description="For the tenant to read.")
     metadata: Metadata = Field(default_factory=dict)
+    period: Period | None = Field(
+        default=None,
+        description="The period of the renewal `reference` that this debit pays. Who pays it, "
+        "bridge or you, it is paid once; asked for again it is replayed, whatever the amount.",
+    )
+
+    @field_validator("period")
+    @classmethod
+    def _of_a_renewal(cls, period: str | None, known: ValidationInfo) -> str | None:
+        if period is not None and not REFERENCE.fullmatch(known.data.get("reference", "")):
+            raise ValueError("is of a renewal; its reference must stand in `reference`")
+        return period
 
 
 class KeyedDebitAsk(DebitAsk):

@@ -5,14 +5,16 @@ from typing import Any
 from fastapi import APIRouter
 
 from bridge.api import ids, moves, problems
-from bridge.api.answers import BatchOutcome, BatchOutcomes, Entry, shown
+from bridge.api.answers import BatchOutcome, BatchOutcomes, Entry
 from bridge.api.asks import DebitAsk, DebitBatchAsk, RefundAsk
 from bridge.api.auth import DebitCaller
 from bridge.api.moves import Debiting, Move
 from bridge.api.problems import documented
 from bridge.api.services import DeskHere
 from bridge.api.strict import StrictRoute
+from bridge.domain import renewal
 from bridge.domain.entry import Draft, Kind, Outcome, canonical_metadata, request_digest
+from bridge.store.shown import shown
 
 CONTRA = "plans"
 """The other side of every debit: what the SaaS core sells."""
@@ -51,9 +53,12 @@ async def refund_debit(entry_id: str, ask: RefundAsk, move: Debiting) -> Entry:
 
 
 def draft(ask: DebitAsk, caller: str, key: str) -> Draft:
-    """Return the draft that a debit asks for."""
+    """Return the draft that a debit asks for.
+
+    One that pays a period of a renewal has the key of that period, whoever asks for it.
+    """
     metadata = canonical_metadata(ask.metadata)
-    return Draft(
+    asked = Draft(
         kind=Kind.DEBIT,
         tenant_id=ask.tenant_id,
         currency=ask.currency,
@@ -75,6 +80,13 @@ def draft(ask: DebitAsk, caller: str, key: str) -> Draft:
         reference=ask.reference,
         description=ask.description,
         metadata=metadata,
+    )
+    if ask.period is None:
+        return asked
+    return asked._replace(
+        caller=renewal.CALLER,
+        key=renewal.key(ask.reference, ask.period),
+        digest=renewal.digest(ask.reference, ask.period),
     )
 
 

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from bridge.api import debits, middleware, moves, strict
-from bridge.api.answers import shown
 from bridge.api.asks import DebitAsk, DebitBatchAsk
 from bridge.api.auth import KeyRing
 from bridge.api.problems import ProblemError, invalid
@@ -28,6 +27,7 @@ from bridge.domain.entry import REPLAYED, Draft, Outcome
 from bridge.domain.errors import BridgeError
 from bridge.domain.tenant import is_tenant_id
 from bridge.store.batcher import Result
+from bridge.store.shown import shown
 
 LENGTH_DIGITS_MAX = 6
 """Digits of a Content-Length that surely is within the limit of `LimitBody`."""

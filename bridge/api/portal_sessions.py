@@ -3,14 +3,13 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from bridge.api import auth, ids
 from bridge.api.answers import Time
-from bridge.api.asks import Ask, TenantId, WebAddress
+from bridge.api.asks import Ask, Language, TenantId, WebAddress
 from bridge.api.auth import DEPOSIT
 from bridge.api.pages.look import Portal
-from bridge.api.pages.tongue import languages
 from bridge.api.problems import ProblemError, documented
 from bridge.api.services import DeskHere
 from bridge.api.strict import StrictRoute
@@ -22,12 +21,6 @@ from bridge.store.portal import Session
 router = APIRouter(tags=["portal"], route_class=StrictRoute)
 
 
-def _known(language: str) -> str:
-    if language not in languages():
-        raise ValueError(f"should be one of {', '.join(languages())}")
-    return language
-
-
 class PortalSessionAsk(Ask):
     """Whose page it is, and what may be done there."""
 
@@ -35,8 +28,8 @@ class PortalSessionAsk(Ask):
     can: Annotated[list[Literal["deposit", "pay"]], Field(max_length=2)] = Field(
         description="None of them: look only.", examples=[["deposit", "pay"]]
     )
-    language: Annotated[str, AfterValidator(_known)] | None = Field(
-        default=None, description="What the browser asks for unless given.", examples=["en"]
+    language: Language | None = Field(
+        default=None, description="What the browser asks for unless given."
     )
     return_url: WebAddress | None = Field(default=None, description="Where the page leads back.")
 

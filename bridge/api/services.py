@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -17,9 +18,12 @@ from bridge.domain.deposit import Asked, Limits, Plan
 from bridge.domain.drift import Comparison
 from bridge.domain.entry import Draft, Outcome
 from bridge.domain.errors import BacklogFullError
+from bridge.domain.renewal import Renewal
+from bridge.domain.signing import Keys
 from bridge.store.batcher import Batcher, Result
 from bridge.store.database import READERS_MAX, Database
 from bridge.store.deposits import Deposit
+from bridge.store.renewals import ByHand
 
 THREADS_MAX = READERS_MAX // 5
 """Blocking store calls of one app at a time; three apps leave two fifths of the pool to others."""
@@ -60,6 +64,19 @@ class DepositDesk(Protocol):
         """Call a deposit off; DepositClosedError where it is paid."""
 
 
+class RenewalDesk(Protocol):
+    """Agrees on renewals, ends them and pays them by hand: `billing.Renewals`, or a test's own."""
+
+    def put(self, asked: Renewal, *, create_tenant: bool) -> tuple[Renewal, bool]:
+        """Agree on a renewal; True where there was none. TenantNotFoundError, unless created."""
+
+    def end(self, reference: str, tenant_id: str = "") -> Renewal:
+        """End a renewal; RenewalNotFoundError or RenewalAmbiguousError as when it is read."""
+
+    def pay(self, asked: ByHand) -> tuple[Renewal, Outcome]:
+        """Pay a period now."""
+
+
 class Services(NamedTuple):
     """Everything the API needs from outside.
 
@@ -67,7 +84,9 @@ class Services(NamedTuple):
     `reconcile` starts a run in the background and returns its id; it may raise a BridgeError.
     `nudge` tells that a hint arrived for a storefront and returns at once. `ready` says why
     requests cannot be served yet; an empty list means ready. Without `deposits` none can be
-    opened, without `portal` tenants have no page.
+    opened, without `portal` tenants have no page, without `renewals` there are none; `offer_keys`
+    open the links by which a deposit is offered in a letter, and `subscribers` are the endpoints
+    with the types of events that they are told of.
     """
 
     database: Database
@@ -81,6 +100,9 @@ class Services(NamedTuple):
     ready: Callable[[], list[str]]
     deposits: DepositDesk | None = None
     portal: Portal | None = None
+    renewals: RenewalDesk | None = None
+    offer_keys: Keys = ()
+    subscribers: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class Desk:

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import demo, health, keys, orders, plugin, service, tenants
+from bridge.cli import (
+    demo,
+    events,
+    health,
+    keys,
+    orders,
+    plugin,
+    renewals,
+    service,
+    tenants,
+)
 from bridge.cli.common import Before, Commands
 
 app = typer.Typer(
@@ -58,6 +68,7 @@ for _panel, _commands in {
     "See how it goes": (health.status, health.verify),
     "Orders": (orders.poll, orders.reconcile, orders.explain, orders.held, orders.acknowledge),
     "Balances": (tenants.balance, tenants.statement, tenants.adjust),
+    "Renewals": (renewals.renew, renewals.forecast),
 }.items():
     for _command in _commands:
         app.command(
@@ -66,6 +77,8 @@ for _panel, _commands in {
             context_settings={"ignore_unknown_options": _command is tenants.adjust},
         )(_command)
 app.add_typer(keys.app, name="keys", rich_help_panel="Run the service")
+app.add_typer(events.app, name="events", rich_help_panel="See how it goes")
+app.add_typer(renewals.app, name="renewals", rich_help_panel="Renewals")
 
 
 def main() -> None:

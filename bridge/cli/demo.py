@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -115,5 +116,7 @@ def _introduce(stage: "Stage", screen: "Console") -> None:
     typer.echo(f"curl -s {headers} -d '{debit}' {stage.api_url}/v1/debits")
     typer.echo(f"curl -s {token} {stage.api_url}/v1/orders/{STOREFRONT}/{order_id}")
     typer.echo(f"curl -s {headers} -d '{json.dumps(visit)}' {stage.api_url}/v1/portal-sessions")
+    listed = ("events", "list", "--config", str(stage.directory / "config.toml"))
+    typer.echo(shlex.join([sys.executable, "-m", "bridge", *listed]))
     stop = "Ctrl-C ends the demo" if sys.stdin.isatty() else "SIGTERM ends the demo"
     typer.echo(f"\n{stop}. Send the debit twice: its Idempotency-Key moves the money once.\n")

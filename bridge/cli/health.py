@@ -8,6 +8,7 @@ from bridge.cli.common import AsJson, ConfigFile, opened
 from bridge.domain.clock import SECOND, Instant, isoformat
 
 if TYPE_CHECKING:
+    from bridge.cli.backlog import Backlog
     from bridge.config import Storefront
     from bridge.store.cursors import State
     from bridge.store.runs import Run
@@ -28,8 +29,10 @@ def status(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     """Show how fresh each storefront is, and what needs attention.
 
     Exit status 1 while a storefront is failing, silent or stopped, has held orders, or had a sweep
-    that did not end well.
+    that did not end well; while an endpoint fails for long or has dead letters; and while renewals
+    or events wait that should not.
     """
+    from bridge.cli import backlog
     from bridge.store import cursors, inbox, orders, runs
 
     with opened(config) as wiring, wiring.database.read() as tx:
@@ -44,11 +47,13 @@ def status(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
             ended = runs.recent(tx, 1, storefront=storefront.name, status="done")
             concerns += _swept(sweeps, ended)
             standings.append(Standing(state, verdicts, concerns))
+        behind = backlog.read(tx, wiring.subscribers, now)
     if as_json:
-        _print_json(standings, waiting)
+        _print_json(standings, waiting, behind)
     else:
         _print_table(standings, waiting, now)
-    if any(standing.concerns for standing in standings):
+        backlog.print_lines(behind, now)
+    if behind.concerns or any(standing.concerns for standing in standings):
         raise typer.Exit(1)
 
 
@@ -102,14 +107,14 @@ def _swept(sweeps: "list[Run]", ended: "list[Run]") -> list[str]:
     ]
 
 
-def _print_json(standings: list[Standing], waiting: int) -> None:
+def _print_json(standings: list[Standing], waiting: int, behind: "Backlog") -> None:
     from bridge.cli.output import print_json
 
     data = [
         _times(standing.state) | {"orders": standing.verdicts, "concerns": standing.concerns}
         for standing in standings
     ]
-    print_json({"storefronts": data, "inbox_waiting": waiting})
+    print_json({"storefronts": data, "inbox_waiting": waiting, **behind.as_json()})
 
 
 def _times(state: "State") -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import random
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Console
@@ -60,6 +61,9 @@ class Story:
         yield lambda: self._renew("initech")
         yield lambda: self._pay_by_card("initech", 2500)
         yield lambda: self._renew("initech")
+        yield lambda: self._agree("acme", 10)
+        yield lambda: self._agree("globex", 0)
+        yield self._show_events
 
     def usual_days(self) -> Iterator[Scene]:
         """What happens from then on, without end."""
@@ -124,6 +128,39 @@ class Story:
             self._tell_balance(tenant, answer["balance_after"], f"entry {answer['id']}")
         else:
             self._say("bridge", f"declined ({answer['code']}): {answer['detail']}")
+
+    def _agree(self, tenant: str, days: int) -> None:
+        """Leave a renewal to bridge; one that is due is paid by it, and so tells its end."""
+        before = self._available(tenant)
+        due = datetime.now(UTC) + timedelta(days=days)
+        agreed = {
+            "tenant_id": tenant,
+            "amount": PLAN,
+            "currency": CURRENCY,
+            "interval": {"unit": "month", "count": 1},
+            "next_due_at": due.isoformat(timespec="seconds"),
+            "description": "Plan renewal",
+        }
+        self._stage.call("PUT", f"/v1/renewals/plan-{tenant}", agreed)
+        when = f"in {days} days" if days else "now"
+        plan = money(PLAN, CURRENCY)
+        self._say("core", f"leaves {tenant}'s renewals to bridge: {plan} a month, due {when}")
+        if not days:
+            self._follow(tenant, before, by="renewed by bridge")
+
+    def _show_events(self) -> None:
+        """Tell what the core was told; events are published a moment after they happened."""
+        started = time.monotonic()
+        types = self._events()
+        while "renewal.paid" not in types and time.monotonic() - started < FOLLOW_TIMEOUT_S:
+            time.sleep(_LOOK_AGAIN_S)
+            types = self._events()
+        told = ", ".join(f"{count} {name}" for name, count in sorted(types.items()))
+        self._say("core", f"reads its events: {told}")
+
+    def _events(self) -> Counter[str]:
+        events = self._stage.call("GET", "/v1/events?limit=200")["data"]
+        return Counter(event["type"] for event in events)
 
     def _order(self, tenant: str, total: int, **fields: Any) -> Placed:
         order_id = self._stage.sandbox.place_order(_decimal(total), tenant=tenant, **fields)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from bridge.wiring import Wiring
 
 
-def _ascii(text: str) -> str:
+def printable(text: str) -> str:
+    """Return an argument as it is; BadParameter where no id or key can be called that."""
     if not text.isascii() or not text.isprintable():
         raise typer.BadParameter(f"{text!a}: ids and keys are printable ASCII")
     return text
 
 
-Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.", callback=_ascii)]
+Tenant = Annotated[
+    str, typer.Argument(metavar="TENANT", help="The tenant's id.", callback=printable)
+]
 
 
 class Format(StrEnum):
@@ -103,7 +106,7 @@ def adjust(  # noqa: PLR0913, PLR0917 - each is one word of the command line
     key: Annotated[
         str,
         typer.Option(
-            "--key", help="Given again, the adjustment is made only once.", callback=_ascii
+            "--key", help="Given again, the adjustment is made only once.", callback=printable
         ),
     ] = "",
     as_json: AsJson = False,
@@ -187,10 +190,12 @@ TEXT_MAX = 1000
 
 
 def _post(wiring: "Wiring", draft: Draft) -> Entry:
-    from bridge.store import ledger
+    from bridge.store import ledger, renewals
 
     with wiring.database.write() as tx:
-        [outcome] = ledger.post(tx, [draft], wiring.clock())
+        now = wiring.clock()
+        [outcome] = ledger.post(tx, [draft], now)
+        renewals.settle(tx, [outcome], now)
     if outcome.entry is None:
         from bridge.api.moves import declined
 

@@ -1,5 +1,6 @@
 """What no table can know alone: settings that need each other, and the files they name."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ SIGNING_KEY_LENGTH_MIN = 32
 
 LOGO_BYTES_MAX = 256 * 2**10
 
+# Standard Webhooks: 24 to 64 bytes in base64, behind a prefix.
+_EVENT_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,86}={0,2}")
+
 _LISTENERS = {"api": Api().listen, "webhooks": Webhooks().listen, "portal": Portal().listen}
 _LINE_RULES = ("deposit_product_ids", "deposit_skus", "deposit_fee_names")
 
@@ -23,8 +27,13 @@ def found(said: Table) -> Iterator[Mistake]:
     """Check on what was written, whatever else is wrong with it."""
     if isinstance(said.get("storefronts"), dict):
         yield Mistake(("storefronts",), "write [[storefronts]], in two pairs of brackets")
+    if isinstance(table(said, "events").get("endpoints"), dict):
+        yield Mistake(
+            ("events", "endpoints"), "write [[events.endpoints]], in two pairs of brackets"
+        )
     yield from _listeners(said)
-    yield from _names(said)
+    yield from _names(("storefronts",), storefronts(said), "storefront")
+    yield from _names(("events", "endpoints"), _endpoints(said), "endpoint")
     for number, row in enumerate(storefronts(said)):
         yield from _rules(number, row, table(said, "crediting"))
     yield from _signing(said)
@@ -58,14 +67,14 @@ def _listeners(said: Table) -> Iterator[Mistake]:
             taken[address] = name
 
 
-def _names(said: Table) -> Iterator[Mistake]:
-    names = Counter(str(row["name"]) for row in storefronts(said) if "name" in row)
-    for number, row in enumerate(storefronts(said)):
+def _names(place: Place, rows: list[Table], what: str) -> Iterator[Mistake]:
+    names = Counter(str(row["name"]) for row in rows if "name" in row)
+    for number, row in enumerate(rows):
         name = row.get("name")
         if names[str(name)] > 1:
             yield Mistake(
-                ("storefronts", number, "name"),
-                f"{name!r} is used {names[str(name)]} times; every storefront has its own name",
+                (*place, number, "name"),
+                f"{name!r} is used {names[str(name)]} times; every {what} has its own name",
             )
 
 
@@ -115,6 +124,10 @@ def _plans(said: Table) -> Iterator[Mistake]:
             )
 
 
+def _endpoints(said: Table) -> list[Table]:
+    return tables(table(said, "events"), "endpoints")
+
+
 def _currencies(said: Table) -> set[str]:
     """Return the currencies in which some storefront takes deposits."""
     places = [said, *storefronts(said)]
@@ -143,6 +156,23 @@ def _secret_files(said: Table, directory: Path) -> Iterator[Mistake]:
         for key in ("consumer_key_file", "consumer_secret_file", "webhook_secret_file"):
             for reference in texts(row.get(key)):
                 yield from _secret(("storefronts", number, key), reference, directory)
+    for number, row in enumerate(_endpoints(said)):
+        for reference in texts(row.get("secret_file")):
+            at: Place = ("events", "endpoints", number, "secret_file")
+            yield from _event_secret(at, reference, directory)
+    for reference in texts(table(said, "email").get("password_file")):
+        yield from _secret(("email", "password_file"), reference, directory)
+
+
+def _event_secret(place: Place, reference: str, directory: Path) -> Iterator[Mistake]:
+    unreadable = list(_secret(place, reference, directory))
+    yield from unreadable
+    if not unreadable and not _EVENT_SECRET.fullmatch(secrets.read(reference, directory)):
+        yield Mistake(
+            place,
+            f"{reference!r} holds no secret of Standard Webhooks; make one with: "
+            "echo whsec_$(openssl rand -base64 32)",
+        )
 
 
 def _secret(

@@ -92,6 +92,15 @@ def _name(value: str) -> str:
     return value
 
 
+def _endpoint_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            "is no name of an endpoint; write 1 to 32 small letters, digits and dashes such as "
+            "core: what was delivered is remembered under it"
+        )
+    return value
+
+
 def _status(value: str) -> str:
     if value.startswith("wc-"):
         raise ValueError(f"write {value.removeprefix('wc-')!r}: the API leaves out the wc-")
@@ -188,6 +197,7 @@ def _one_or_many(value: Any) -> Any:
 # NoDecode: written in the environment as in the file, though a tuple would be JSON there.
 ListenAt = Annotated[Listen, NoDecode, PlainValidator(_listen)]
 Name = Annotated[str, AfterValidator(_name)]
+EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
 Status = Annotated[str, AfterValidator(_status)]
 Currency = Annotated[str, AfterValidator(_currency)]
 TagKey = Annotated[str, AfterValidator(_tag_key)]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bridge.config.deposits import Deposits, Plan, Portal, Signing
+from bridge.config.events import Alerts, Email, Events
 from bridge.config.fields import (
     Currency,
     Listen,
@@ -21,6 +22,7 @@ from bridge.config.fields import (
     TagKey,
     web_address,
 )
+from bridge.config.renewals import Renewals
 from bridge.domain.crediting import AmountRule, Rules, TagPlace
 
 SQLITE = "sqlite:///"
@@ -165,6 +167,10 @@ class Config(BaseSettings):
     deposits: Deposits = Deposits()
     plans: tuple[Plan, ...] = ()
     portal: Portal = Portal()
+    renewals: Renewals = Renewals()
+    events: Events = Events()
+    alerts: Alerts = Alerts()
+    email: Email = Email()
     storefronts: tuple[Storefront, ...] = ()
     log: Log = Log()
     daemon: Daemon = Daemon()

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge import metrics
 from bridge.config import Storefront
+from bridge.daemon import gauges, pruning
 from bridge.daemon.attempts import Attempts
 from bridge.daemon.ingester import Ingester
+from bridge.daemon.workers import Worker
 from bridge.domain.clock import DAY, SECOND
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import LeaseHeldError, UnavailableError
-from bridge.store import cursors, inbox, orders, portal, runs
-from bridge.sync import holds, reconcile
+from bridge.sync import freshness, holds, reconcile
 from bridge.sync.ingest import ingest
 from bridge.sync.poll import poll
 from bridge.sync.watch import watch
@@ -34,13 +35,24 @@ GAUGES_INTERVAL_S = 10
 WATCH_INTERVAL_S = 1
 DEPOSIT_EXPIRE_INTERVAL_S = 30
 PRUNE_INTERVAL_S = DAY // SECOND
+RENEW_INTERVAL_S = 5
+FRESHNESS_INTERVAL_S = 60
+
+PUBLISH_IDLE_S = 0.5
+"""Seconds after which an empty outbox is looked at again."""
+
+PUBLISH_PAUSE_S = 0.1
+"""Seconds between two batches, in which others write: on SQLite there is one writer at a time."""
+
+SEND_IDLE_S = 1.0
+"""Seconds after which a worker that found nothing to send looks again."""
 
 RECONCILIATIONS_MAX = 8
 """On-demand reconciliations that may run or wait at once."""
 
 # What may wait for a storefront for long has a thread each, so that the rest never waits for it.
 _THREADS_PER_STOREFRONT = 3
-_THREADS_BESIDE = RECONCILIATIONS_MAX + 5
+_THREADS_BESIDE = RECONCILIATIONS_MAX + 7
 
 
 class Tasks:
@@ -53,12 +65,20 @@ class Tasks:
         self._reconciling: set[str] = set()
         self._scheduler = _scheduler(len(wiring.config.storefronts))
         self._ingesters = {one.name: self._ingester(one) for one in wiring.config.storefronts}
+        self._workers = list(_workers(wiring))
         self.summary = "starting"
         self._every(
             EXPIRE_INTERVAL_S, "expire", partial(holds.expire, self._context, wiring.batcher)
         )
         self._every(GAUGES_INTERVAL_S, "gauges", self._measure)
-        self._every(PRUNE_INTERVAL_S, "prune", self._prune)
+        self._every(
+            PRUNE_INTERVAL_S, "prune", partial(pruning.prune, wiring, self._stopping.is_set)
+        )
+        self._every(RENEW_INTERVAL_S, "renew", partial(wiring.renewals.run, self._stopping.is_set))
+        intervals_s = {one.name: one.poll_interval_s for one in wiring.config.storefronts}
+        self._every(
+            FRESHNESS_INTERVAL_S, "freshness", partial(freshness.look, self._context, intervals_s)
+        )
         if wiring.deposits is not None:
             self._every(DEPOSIT_EXPIRE_INTERVAL_S, "expire_deposits", wiring.deposits.expire)
         for storefront in wiring.config.storefronts:
@@ -68,22 +88,23 @@ class Tasks:
         """Begin; every task runs at once for the first time."""
         self._abandon_runs()
         self._scheduler.start()
-        for ingester in self._ingesters.values():
-            ingester.start()
+        for one in self._threads():
+            one.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Begin nothing more, and let runs end between two pages; False where one still goes on."""
         deadline = time.monotonic() + timeout_s
         self._stopping.set()
-        for ingester in self._ingesters.values():
-            ingester.stop()
+        for one in self._threads():
+            one.stop()
         closing = threading.Thread(target=self._scheduler.shutdown, daemon=True)
         closing.start()
         closing.join(timeout_s)
-        ended = [
-            one.join(max(0.0, deadline - time.monotonic())) for one in self._ingesters.values()
-        ]
+        ended = [one.join(max(0.0, deadline - time.monotonic())) for one in self._threads()]
         return all(ended) and not closing.is_alive()
+
+    def _threads(self) -> list[Ingester | Worker]:
+        return [*self._ingesters.values(), *self._workers]
 
     def nudge(self, storefront: str) -> None:
         """Tell that a hint arrived for a storefront; returns at once."""
@@ -141,12 +162,6 @@ class Tasks:
         finally:
             self._reconciling.discard(run_id)
 
-    def _prune(self) -> None:
-        kept_days = self._wiring.config.daemon.runs_kept_days
-        with self._context.database.write() as tx:
-            runs.prune(tx, self._context.clock() - kept_days * DAY)
-            portal.prune(tx, self._context.clock())
-
     def _abandon_runs(self) -> None:
         """Close the runs that a killed process left open, unless another process may own them."""
         try:
@@ -156,26 +171,17 @@ class Tasks:
 
     def _measure(self) -> None:
         """Set the gauges, and the line that the service manager shows."""
-        now = self._context.clock()
-        names = list(self._ingesters)
+        endpoints = [one.endpoint for one in self._wiring.subscribers]
         with self._context.database.read() as tx:
-            waiting = inbox.waiting(tx)
-            held = {name: orders.verdicts(tx, name).get(orders.HELD, 0) for name in names}
-            states = [cursors.state(tx, name) for name in names]
-        metrics.inbox_waiting.set(waiting)
-        for name, count in held.items():
-            metrics.orders_held.labels(name).set(count)
-        for state in states:
-            seconds = (state.succeeded_at or 0) / SECOND
-            metrics.storefront_last_success_timestamp_seconds.labels(state.name).set(seconds)
-        failing = sum(state.failing_since is not None for state in states)
-        stopped = sum(state.stopped_at is not None for state in states)
-        ages = [(now - state.succeeded_at) // SECOND for state in states if state.succeeded_at]
-        self.summary = (
-            f"{len(names)} storefronts ({failing} failing, {stopped} stopped), "
-            f"read {max(ages, default=0)} s ago; {waiting} hints waiting, "
-            f"{sum(held.values())} orders held"
-        )
+            now = self._context.clock()
+            self.summary = gauges.measure(tx, list(self._ingesters), endpoints, now)
+
+
+def _workers(wiring: Wiring) -> Iterator[Worker]:
+    yield Worker("publish", wiring.publisher().publish, PUBLISH_IDLE_S, PUBLISH_PAUSE_S)
+    for endpoint, sender, threads in wiring.senders():
+        for number in range(threads):
+            yield Worker(f"send:{endpoint}:{number}", sender.work, SEND_IDLE_S)
 
 
 def _scheduler(storefronts: int) -> Any:

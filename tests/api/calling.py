@@ -11,6 +11,7 @@ import httpx
 from bridge.api.app import internal_app, webhook_app
 from bridge.api.services import Services, Storefront
 from bridge.billing.deposits import Deposits
+from bridge.billing.renewals import Renewals
 from bridge.billing.tills import Till
 from bridge.domain.clock import DAY
 from bridge.domain.crediting import Rules
@@ -18,12 +19,15 @@ from bridge.domain.deposit import Limits, Mode, Plan, Terms, Tier
 from bridge.domain.drift import Comparison
 from bridge.domain.signing import derived
 from bridge.domain.tenant import DEFAULT_PATTERN
+from bridge.notify.publish import Subscriber
 from bridge.store import keys, runs
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.leases import Leases
 from tests.conftest import FakeClock
 from tests.pages.visiting import portal_look
+from tests.renewing import TERMS
+from tests.telling import publisher
 
 SECRET = "whsec-throwaway"
 Answer = httpx.Response
@@ -49,6 +53,7 @@ class Api:
         self.compared: list[Comparison] = []
         self.reasons: list[str] = []
         self._runner = runner
+        self.renewals = Renewals(database, clock, TERMS)
         self.services = Services(
             database=database,
             batcher=self.batcher,
@@ -62,6 +67,7 @@ class Api:
             reconcile=self._reconcile,
             nudge=self.nudged.append,
             ready=lambda: self.reasons,
+            renewals=self.renewals,
         )
         self.token = self.new_key("core", *keys.SCOPES)
         self.serve(self.services)
@@ -232,6 +238,13 @@ def fields(answer: Answer) -> list[str]:
     """Return the names of the fields that an invalid request is refused for."""
     assert answer.status_code == 422, answer.text
     return [error["field"] for error in answer.json()["errors"]]
+
+
+def publish(api: Api, *subscribers: Subscriber) -> None:
+    """Make events of whatever happened, as the daemon does all the time."""
+    publish = publisher(api.database, api.clock, *subscribers).publish
+    while publish():
+        pass
 
 
 async def _awaited(answer: Any) -> Answer:

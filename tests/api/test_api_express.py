@@ -312,6 +312,21 @@ def test_a_debit_its_repetition_and_its_declines_are_answered_alike(warm: Both) 
         assert [line["path"] for line in declined.logged] == ["/v1/debits"]
 
 
+def test_a_period_is_paid_once_by_every_way(warm: Both) -> None:
+    period = {"reference": "sub-1", "period": "2026-11-30"}
+    first = warm.post(debit(1900, **period))
+    assert first.status == 201
+    assert (b"idempotent-replayed", b"true") not in first.headers
+    again = warm.post(debit(1, **period), headers={b"idempotency-key": b"d2"})
+    assert (again.status, again.body) == (201, first.body)
+    assert (b"idempotent-replayed", b"true") in again.headers
+    [one, other] = warm.post(batch(debit(5, **period), debit(5, purpose="other")), BATCH).body[
+        "data"
+    ]
+    assert (one["status"], one["entry"]) == ("replayed", first.body)
+    assert other["status"] == "posted"
+
+
 HEADERS: dict[str, tuple[Headers, int]] = {
     "a charset": ({b"content-type": b"application/json; charset=utf-8"}, 201),
     "capitals": ({b"content-type": b"Application/JSON"}, 201),
@@ -507,6 +522,10 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "a tenant id with a line feed": (text(tenant_id='"acme\\n"'), 422),
     "an unknown currency": (text(currency='"XXX"'), 422),
     "an unknown purpose": (text(purpose='"fun"'), 422),
+    "a period": (text(period='"2026-11-30"', reference='"sub-1"'), 201),
+    "no period": (text(period="null"), 201),
+    "a period of nothing": (text(period='"2026-11-30"'), 422),
+    "an odd period": (text(period='"soon"', reference='"sub-1"'), 422),
     "blanks around it": (b" \r\n\t" + text() + b"\n", 201),
     "much metadata": (
         text(metadata=json.dumps({f"key-{n}": "\u20ac" * 500 for n in range(50)})),
@@ -583,7 +602,8 @@ bodies = st.fixed_dictionaries(
         "purpose": st.sampled_from(["plan_purchase", "plan_renewal", "other"]),
     },
     optional={
-        "reference": st.text(max_size=260),
+        "reference": st.text(max_size=260) | st.sampled_from(["sub-1", "sub-2"]),
+        "period": st.sampled_from(["2026-11-30", "2026-12-30", "soon"]),
         "description": st.text(max_size=20),
         "metadata": st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
     },

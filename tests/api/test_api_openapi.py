@@ -3,11 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.api.calling import Answer, Api, debit
+from bridge.store import attempts
+from bridge.store.attempts import Attempt
+from tests.api.calling import Answer, Api, debit, publish
 
 TYPES: dict[str, Any] = {
     "array": list,
@@ -145,6 +148,33 @@ def answers(api: Api) -> Iterator[Answer]:
     yield api.get("/readyz")
 
 
+def answers_about_renewals(api: Api) -> Iterator[Answer]:
+    """Likewise, of what is paid again and again."""
+    path = "/v1/renewals/sub-1"
+    terms = {
+        "tenant_id": "acme",
+        "amount": 300,
+        "currency": "EUR",
+        "interval": {"unit": "month", "count": 1},
+        "next_due_at": "2026-12-31T09:00:00Z",
+    }
+    yield api.put(path, terms | {"metadata": {"a": "b"}, "retries": [1]})
+    yield api.put(path, terms)
+    yield api.put(path, {})
+    yield api.get(path)
+    yield api.get("/v1/renewals/none")
+    yield api.put(path, terms | {"tenant_id": "other", "amount": 10**9})
+    yield api.get(path)
+    yield api.post(f"{path}/pay?tenant_id=acme", {"period": "2026-12-31"}, key="y1")
+    yield api.post(f"{path}/pay?tenant_id=other", key="y2")
+    yield api.post(f"{path}/pay?tenant_id=acme", {"period": "2020-01-01"}, key="y3")
+    yield api.get("/v1/tenants/acme/renewals")
+    yield api.get("/v1/tenants/nobody/renewals")
+    yield api.get("/v1/tenants/other/forecast", carry_to="2027-02-01T00:00:00Z")
+    yield api.get("/v1/tenants/acme/forecast", months=0)
+    yield api.call("DELETE", f"{path}?tenant_id=acme")
+
+
 def answers_about_deposits(api: Api) -> Iterator[Answer]:
     """Likewise, of what leads to deposits and payments."""
     asked = {"tenant_id": "acme", "amount": 600, "currency": "EUR"}
@@ -169,10 +199,33 @@ def answers_about_deposits(api: Api) -> Iterator[Answer]:
     yield api.post("/v1/portal-sessions", {"tenant_id": "acme", "can": ["pay"]})
 
 
+def answers_about_events(api: Api) -> Iterator[Answer]:
+    """Likewise, of what is told and to whom."""
+    mark = {"currency": "EUR", "below": 10**9, "next_renewal": True}
+    yield api.put("/v1/tenants/acme/notices", {"language": "de", "thresholds": [mark]})
+    yield api.get("/v1/tenants/acme/notices")
+    yield api.get("/v1/tenants/nobody/notices")
+    publish(api)
+    page = api.get("/v1/events", limit=3)
+    yield page
+    first = page.json()["data"][0]
+    with api.database.write() as tx:
+        attempts.add(tx, [Attempt("acme", 1, "core", api.clock(), "refused", 3, "HTTP 500")])
+    yield api.get(f"/v1/events/{first['id']}")
+    yield api.get("/v1/events/evt_1_1")
+    yield api.get("/v1/events", after="evt_999_1")
+    yield api.get("/v1/events", types="x")
+    yield api.call("DELETE", "/v1/tenants/acme/notices")
+
+
 def test_real_answers_are_as_documented(money: Api) -> None:
     told = Told(money.get("/openapi.json").json())
     seen = set()
-    for answer in (*answers(money), *answers_about_deposits(money)):
+    parts = (
+        *(answers(money), answers_about_renewals(money)),
+        *(answers_about_deposits(money), answers_about_events(money)),
+    )
+    for answer in chain.from_iterable(parts):
         told.check(answer)
         seen.add(told.operation(answer.request.method, answer.request.url.path)["operationId"])
     every = {operation["operationId"] for _, _, operation in told.operations()}
@@ -206,6 +259,7 @@ def test_every_post_that_moves_money_requires_an_idempotency_key(told: Told) -> 
         "POST /v1/adjustments",
         "POST /v1/deposits",
         "POST /v1/payment-requests",
+        "POST /v1/renewals/{reference}/pay",
     }
 
 
@@ -223,6 +277,16 @@ def test_the_contract_is_all_there(told: Told) -> None:
         ("POST", "/v1/reconciliations"),
         ("GET", "/v1/reconciliations/{run_id}"),
         ("GET", "/v1/orders/{storefront}/{order_id}"),
+        ("PUT", "/v1/renewals/{reference}"),
+        ("DELETE", "/v1/renewals/{reference}"),
+        ("POST", "/v1/renewals/{reference}/pay"),
+        ("GET", "/v1/tenants/{tenant_id}/renewals"),
+        ("GET", "/v1/tenants/{tenant_id}/forecast"),
+        ("GET", "/v1/events"),
+        ("GET", "/v1/events/{event_id}"),
+        ("GET", "/v1/tenants/{tenant_id}/notices"),
+        ("PUT", "/v1/tenants/{tenant_id}/notices"),
+        ("DELETE", "/v1/tenants/{tenant_id}/notices"),
         ("GET", "/livez"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),

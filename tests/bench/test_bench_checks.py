@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.checks import Books, SumCheckError, debits, problems, read, require
+from bench import checks
+from bench.checks import Books, SumCheckError, debits, problems, read, read_told, require
 from bench.homes import Files
 from bench.installation import TEMPLATE, prepare
 from bench.load import AMOUNT, FUNDS, TENANTS, Sample
 
 KEY = "tenant_id, idempotency_key"
+PLACE = "tenant_id, currency, version"
 BEFORE = Books(
     debits=10, debited=10 * AMOUNT, wallets_differing=0, wallets_negative=0, keys_twice=0
 )
@@ -45,7 +47,13 @@ def test_a_debit_of_another_amount_is_found() -> None:
     assert "add up" in problem
 
 
-@pytest.mark.parametrize("field", ["wallets_differing", "wallets_negative", "keys_twice"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("wallets_differing", "wallets_negative", "keys_twice"),
+        *("entries_untold", "events_missing"),
+    ],
+)
 def test_what_may_never_be_is_found_whenever_it_came_about(field: str) -> None:
     wrong = {field: 1}
     assert problems(BEFORE._replace(**wrong), after(1)._replace(**wrong), Sample(1, 1))
@@ -91,6 +99,50 @@ def test_a_balance_that_is_not_the_sum_of_its_entries_is_found(ledger: sqlite3.C
 def test_a_balance_below_zero_is_found(ledger: sqlite3.Connection) -> None:
     ledger.execute("UPDATE wallets SET balance = -1")
     assert books(ledger).wallets_negative == 1
+
+
+def told(home: Files, change: str) -> Books:
+    """Add up a fresh installation whose funds are told as events, changed so."""
+    prepare(home)
+    with closing(sqlite3.connect(home.path(TEMPLATE))) as database, database:
+        database.executescript(f"""
+            DELETE FROM outbox;
+            INSERT INTO events (seq, published_at, type, {PLACE}, occurred_at, data)
+            SELECT row_number() OVER (), 0, 'wallet.credited', {PLACE}, 0, '' FROM entries;
+            {change};
+        """)
+    return read_told(partial(home.rows, TEMPLATE), "tenant_id, caller, idempotency_key")
+
+
+@pytest.mark.parametrize(
+    ("change", "untold", "missing"),
+    [
+        ("", 0, 0),
+        ("DELETE FROM events WHERE seq = 1000", 1, 0),
+        ("DELETE FROM events WHERE seq = 7", 1, 1),
+        (
+            f"INSERT INTO events SELECT 1001, 0, type, {PLACE}, 0, '' FROM events WHERE seq = 7",
+            1,
+            0,
+        ),
+    ],
+)
+def test_an_entry_that_is_not_exactly_one_event_is_found(
+    tmp_path: Path, change: str, untold: int, missing: int
+) -> None:
+    assert told(Files(tmp_path), change) == Books(
+        0, 0, 0, 0, 0, entries_untold=untold, events_missing=missing
+    )
+
+
+def test_who_publishes_nothing_is_not_waited_for_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "STUCK_S", 0)
+    home = Files(tmp_path)
+    prepare(home)
+    with pytest.raises(SumCheckError, match="nothing was published"):
+        read_told(partial(home.rows, TEMPLATE), KEY)
 
 
 def test_a_fresh_installation_has_its_funds_and_no_debits(tmp_path: Path) -> None:

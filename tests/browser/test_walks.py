@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from bridge.domain.clock import DAY, utc_now
 from tests.browser.walking import CHROMIUM, CONTRASTS, DESK, PHONE, TARGETS, World, world
 
 pytestmark = [
@@ -115,6 +116,77 @@ def test_a_short_balance_leads_to_exactly_the_missing_deposit_and_the_request_co
     assert running_world.request_status(request_id) == "paid"
 
 
+def test_a_deposit_of_exactly_what_is_overdue_pays_it_by_itself(running_world: World) -> None:
+    running_world.fund("late", 1000)
+    running_world.overdue("late", 1999)
+    with running_world.visit("late") as page:
+        expect(page.locator(".outlook")).to_contain_text("€9.99 is missing.")
+        expect(page.locator(".outlook")).to_contain_text("not paid yet")
+        expect(page.get_by_role("button", name="Pay from the balance")).to_be_disabled()
+        page.get_by_role("link", name="Deposit €9.99").click()
+        page.get_by_role("button", name="Continue to the payment").click()
+        page.wait_for_url("**/checkout/order-pay/**")
+        pay(page)
+        page.wait_for_url("**/billing/deposits/*")
+        expect(page.locator(".total")).to_contain_text("€0.00")
+        page.get_by_role("link", name="Overview").click()
+        expect(page.locator(".outlook")).not_to_contain_text("not paid yet")
+        expect(page.locator(".lasts")).to_contain_text("Plan Pro")
+    assert running_world.renewal_status("late") == "active"
+
+
+def test_what_is_not_automatic_is_paid_with_one_click(running_world: World) -> None:
+    running_world.fund("byhand", 5000)
+    running_world.overdue("byhand", 1900, auto_renew=False)
+    with running_world.visit("byhand") as page:
+        expect(page.locator(".outlook")).to_contain_text("not paid yet")
+        page.get_by_role("button", name="Pay from the balance").click()
+        expect(page.locator(".sum")).to_have_text("€31.00")
+        expect(page.locator("main")).not_to_contain_text("not paid yet")
+
+
+def test_half_a_year_is_deposited_for_ahead(running_world: World) -> None:
+    running_world.fund("ahead", 2000)
+    running_world.renew("ahead", 1900, utc_now() + DAY)
+    with running_world.visit("ahead") as page:
+        page.get_by_role("link", name="Look ahead").click()
+        page.get_by_role("link", name="6 months").click()
+        expect(page.get_by_role("img")).to_have_accessible_name(re.compile("^Forecast: €20.00 now"))
+        assert page.get_by_role("row").count() == 7
+        cells = page.get_by_role("row").nth(3).get_by_role("cell")
+        expect(cells.nth(2)).to_have_text("-€37.00")
+        page.get_by_role("link", name="€94.00 enough until").first.click()
+        expect(page.locator(".total").first).to_contain_text("€94.00")
+        page.get_by_role("button", name="Continue to the payment").click()
+        page.wait_for_url("**/checkout/order-pay/**")
+        pay(page)
+        page.wait_for_url("**/billing/deposits/*")
+        expect(page.locator(".state")).to_contain_text("In your balance")
+        page.goto(re.sub("/billing/.*", "/billing/ahead?months=6", page.url))
+        expect(page.locator("main")).to_contain_text("Your balance covers all that is due until")
+
+
+def test_whoever_holds_an_offer_pays_for_the_tenant_and_sees_no_balance(
+    running_world: World,
+) -> None:
+    running_world.fund("helped", 123456)
+    with running_world.visit("helped") as page:
+        link = running_world.offer("helped", 1900, page.url)
+    with running_world.browser.new_context(viewport=PHONE) as other:
+        page = other.new_page()
+        page.goto(link)
+        assert _troubles(page) == []
+        page.get_by_role("button", name="Continue to the payment").click()
+        page.wait_for_url("**/checkout/order-pay/**")
+        pay(page)
+        page.wait_for_url("**/billing/offer?*")
+        expect(page.locator(".state")).to_contain_text("In your balance")
+        expect(page.get_by_role("button", name="Continue to the payment")).to_have_count(0)
+        assert "1,2" not in page.content()
+        page.goto(re.sub("/billing/.*", "/billing/", page.url))
+        expect(page.locator("main")).to_contain_text("Your link has expired")
+
+
 def test_the_whole_way_is_there_in_german(running_world: World) -> None:
     running_world.fund("mueller", 123456)
     with running_world.visit("mueller", language="de") as page:
@@ -137,12 +209,16 @@ def every_page(running_world: World) -> list[str]:
     running_world.fund("look", 4000)
     running_world.fund("look", 26000)
     running_world.request("look", 1900)
+    running_world.renew("look", 4900, utc_now() + 3 * DAY)
+    running_world.overdue("look-late", 99900, tenant_id="look")
     short = running_world.request("look", 99900, description="Plan Enterprise, one year")
     ask = {"tenant_id": "look", "amount": 10000, "currency": "EUR"}
     deposit = running_world.post("/v1/deposits", ask, key="look")["id"]
     return [
         "",
         "entries",
+        "ahead",
+        "ahead?months=24",
         "deposit?currency=EUR",
         "deposit/review?currency=EUR&amount=wrong",
         "deposit/review?currency=EUR&minor=10000",
@@ -161,15 +237,7 @@ def test_every_text_can_be_read_and_every_button_pressed_on_a_telephone(
         home = page.url
         for path in every_page:
             page.goto(home + path)
-            texts = page.evaluate(CONTRASTS)
-            assert texts
-            unreadable = [found for found in texts if found[1] < READABLE]
-            assert unreadable == [], path
-            small = [found for found in page.evaluate(TARGETS) if found[1] < PRESSABLE]
-            assert small == [], path
-            for width in (PHONE["width"], NARROWEST):
-                page.set_viewport_size({"width": width, "height": PHONE["height"]})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert _troubles(page) == [], path
 
 
 def test_a_desk_shows_what_waits_beside_the_balance(
@@ -208,6 +276,20 @@ def test_the_page_can_be_walked_by_keyboard(running_world: World, every_page: li
         assert {"Add deposit", "Leave"} <= reached
         assert any("Plan Enterprise" in text for text in reached)
         assert every_page
+
+
+def _troubles(page: Page) -> list[Any]:
+    """Return what cannot be read, pressed, or seen without scrolling sideways."""
+    texts = page.evaluate(CONTRASTS)
+    assert texts
+    unreadable = [found for found in texts if found[1] < READABLE]
+    small = [found for found in page.evaluate(TARGETS) if found[1] < PRESSABLE]
+    wide = []
+    for width in (PHONE["width"], NARROWEST):
+        page.set_viewport_size({"width": width, "height": PHONE["height"]})
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            wide.append(width)
+    return [*unreadable, *small, *wide]
 
 
 def _top(page: Page, selector: str) -> float:

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from bridge.domain.clock import DAY, HOUR, Instant, isoformat, utc_now
+from bridge.domain.offer import Offers
+from bridge.domain.signing import derived
 from bridge.sandbox import Sandbox
-from tests.installation import LINK_KEYS, Daemon, free_port, installed, running
+from tests.installation import LINK_KEYS, SIGNING_KEY, Daemon, free_port, installed, running
 
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -95,6 +98,35 @@ class World(NamedTuple):
     def request_status(self, request_id: str) -> str:
         with self.daemon.client() as core:
             return str(core.get(f"/v1/payment-requests/{request_id}").json()["status"])
+
+    def renew(self, tenant: str, amount: int, due_at: Instant, **more: Any) -> None:
+        """Agree on a renewal every month; its reference is the tenant's id."""
+        ask = {
+            "tenant_id": tenant,
+            "amount": amount,
+            "currency": "EUR",
+            "interval": {"unit": "month", "count": 1},
+            "next_due_at": isoformat(due_at),
+            "description": "Plan Pro",
+        }
+        with self.daemon.client() as core:
+            answer = core.put(f"/v1/renewals/{tenant}", json=ask | more)
+        assert answer.status_code == 201, answer.text
+
+    def renewal_status(self, tenant: str) -> str:
+        with self.daemon.client() as core:
+            return str(core.get(f"/v1/renewals/{tenant}").json()["status"])
+
+    def overdue(self, tenant: str, amount: int, **more: Any) -> None:
+        """Agree on a renewal that is due, and wait until bridge could not pay it."""
+        self.renew(tenant, amount, utc_now() - HOUR, **more)
+        self.daemon.wait_until(lambda: self.renewal_status(tenant) == "overdue")
+
+    def offer(self, tenant: str, amount: int, home: str) -> str:
+        """A link as letters and events have it; `home` is where the tenants' page is."""
+        keys = derived([SIGNING_KEY], "deposit-offer")
+        offers = Offers(home.removesuffix("/billing/"), keys, DAY, ("EUR",))
+        return offers.link(tenant, amount, "EUR", utc_now())
 
     def post(self, path: str, ask: Any, key: str) -> Any:
         """Ask the API as the SaaS core does."""

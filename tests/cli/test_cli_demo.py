@@ -59,6 +59,10 @@ def test_orders_become_balances_that_are_refunded_and_debited(played: tuple[str,
         "declined (insufficient_balance)",
         "paid by card and completed",
         "initech has €21.00 now",
+        "leaves acme's renewals to bridge: €19.00 a month, due in 10 days",
+        "leaves globex's renewals to bridge: €19.00 a month, due now",
+        "globex has €101.00 now (renewed by bridge)",
+        "reads its events: ",
     ):
         assert scene in shown
 
@@ -72,6 +76,22 @@ def test_four_curl_lines_can_be_pasted(played: tuple[str, Path]) -> None:
         assert words[-1].startswith("http://127.0.0.1:")
     debit = lines[1]
     assert json.loads(debit[debit.index("-d") + 1])["amount"] == 500
+
+
+def test_what_was_told_can_be_listed_where_the_demo_is_kept(played: tuple[str, Path]) -> None:
+    """The command stands there to be pasted, as the curl lines do."""
+    shown, kept = played
+    [line] = [line for line in shown.splitlines() if " events list " in line]
+    done = subprocess.run(
+        [*shlex.split(line), "--json", "--limit", "200"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    types = {event["type"] for event in json.loads(done.stdout)["data"]}
+    assert {"wallet.credited", "wallet.debited", "wallet.reversed", "renewal.paid"} <= types
+    assert str(kept) in line
 
 
 def test_it_shows_the_way_into_a_tenants_page(played: tuple[str, Path]) -> None:

@@ -19,10 +19,11 @@ TABLE = r"^#(?=\[)"
 def example(tmp_path: Path) -> Path:
     """The manual in a directory of its own, with the files that it names."""
     (tmp_path / "secrets").mkdir()
-    for name in ("main_consumer_key", "main_consumer_secret", "main_webhook_secret", "signing_key"):
+    names = ("main_consumer_key", "main_consumer_secret", "main_webhook_secret", "signing_key")
+    for name in (*names, "smtp", "events_core"):
         path = tmp_path / "secrets" / name
         path.touch(mode=0o600)
-        path.write_text("secret" * 6 + "\n")
+        path.write_text(f"whsec_{'secret' * 6}\n")
     for name in ("internal-ca.pem", "logo.svg"):
         (tmp_path / name).touch()
     return Path(shutil.copy(EXAMPLE, tmp_path / "config.toml"))
@@ -64,11 +65,16 @@ def test_it_loads_with_every_setting_taken_in(example: Path) -> None:
     assert set(config.crediting.gateways) == {"stripe"}
     assert config.storefronts[0].deposits.terms().limits["EUR"].bonus(10_000) == 500
     assert [plan.id for plan in config.plans] == ["pro"]
+    assert "renewal.paid" in config.events.endpoints[0].wanted
+    assert config.alerts.thresholds()["EUR"].amount(400) == 500
 
 
 def test_what_it_shows_as_defaults_are_the_defaults(example: Path) -> None:
     """All but those whose default is nothing, and the tables that are examples."""
-    nothing = r"^#(import_from|ca_file|currencies|key_file|public_url|logo_file) = .*\n"
+    nothing = (
+        r"^#(import_from|ca_file|currencies|key_file|public_url|logo_file|below"
+        r"|host|username|password_file|sender|operators) = .*\n"
+    )
     tables = r"^#\[.*\n(#.*\n)*"
     said = taken_in(example, without=f"{nothing}|{tables}").model_dump()
     assert said == load(example, with_secrets=True).model_dump()

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bridge.config import load
+from bridge.daemon import pruning
 from bridge.daemon.attempts import Attempts
 from bridge.daemon.ingester import INGEST_INTERVAL_S, Ingester
 from bridge.daemon.tasks import RECONCILIATIONS_MAX, Tasks
@@ -21,11 +22,22 @@ from bridge.domain.clock import DAY, utc_now
 from bridge.domain.deposit import Asked
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import LeaseHeldError, UnavailableError
+from bridge.domain.event import Event
 from bridge.sandbox import Request, Sandbox
-from bridge.store import deposits, portal, runs
+from bridge.store import attempts, bulk, deposits, events, lanes, portal, runs
+from bridge.store.attempts import Attempt
 from bridge.store.portal import Session
 from bridge.wiring import Wiring
 from tests.installation import installed
+
+ENDPOINT = """
+[events]
+kept_days = 7
+[[events.endpoints]]
+name = "core"
+url = "https://core.example.com/events"
+secret_file = "core_secret"
+"""
 
 
 class Counter:
@@ -171,6 +183,44 @@ def test_deposits_and_visits_end_in_time(tmp_path: Path, migrated_sqlite: Path) 
             assert tasks.stop(10)
         [status] = {sandbox.order_json(n)["status"] for n in sandbox.order_ids()}
         assert status == "cancelled"
+
+
+def test_old_events_are_forgotten_but_none_that_is_still_to_be_told(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    shutil.copy(migrated_sqlite, tmp_path / "bridge.db")
+    with Sandbox() as sandbox:
+        installation = installed(tmp_path, sandbox)
+    with installation.config.open("a") as config:
+        config.write(ENDPOINT)
+    now = utc_now()
+    old, new = now - 8 * DAY, now - 6 * DAY
+    told = [
+        Event(n, at, "order.held", tenant, "", 0, at, "{}")
+        for n, at, tenant in ((1, old, ""), (2, old, "acme"), (3, old, ""), (4, new, ""))
+    ]
+    with closing(installation.wiring()) as wiring:
+        with wiring.database.write() as tx:
+            bulk.insert(tx, events.EVENTS, told)
+            lanes.extend(tx, "core", told[1:2], now)
+            lanes.extend(tx, "gone", told[:1], now)
+            attempts.add(tx, [Attempt("", n, "core", at, "refused", 1, "") for n, at, *_ in told])
+        pruning.prune(wiring, lambda: False)
+        assert kept(wiring) == [2, 3, 4]
+        with wiring.database.write() as tx:
+            [lane] = lanes.claim(tx, "core", now, now + 1, 9)
+            lanes.advance(tx, lane, 2, now)
+        pruning.prune(wiring, lambda: False)
+        assert kept(wiring) == [4]
+        with wiring.database.read() as tx:
+            assert [standing.endpoint for standing in lanes.standings(tx)] == ["core"]
+            assert not attempts.of_event(tx, "", 1, 10)
+            assert attempts.of_event(tx, "", 4, 10)
+
+
+def kept(wiring: Wiring) -> list[int]:
+    with wiring.database.read() as tx:
+        return [event.seq for event in events.after(tx, 0, 10)]
 
 
 def fares(wiring: Wiring, deposit_id: str) -> str:

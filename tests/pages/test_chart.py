@@ -29,3 +29,10 @@ def test_one_entry_alone_makes_no_picture() -> None:
     assert chart([]) is None
     assert chart([(5, 100), (9, 100)]) is None
     assert chart([(5, 100), (5, 200), (5, 200)]) is None
+
+
+def test_times_and_amounts_are_found_where_they_are_drawn() -> None:
+    drawn = chart([(0, 100), (50, -100), (200, -100)])
+    assert drawn
+    assert (drawn.percent(0), drawn.percent(50), drawn.percent(200)) == (0, 25, 100)
+    assert (drawn.depth(100), drawn.depth(0), drawn.depth(-100)) == (6, drawn.zero, HEIGHT - 6)

@@ -12,9 +12,12 @@ import httpx
 from bridge.api.pages.app import portal_app
 from bridge.api.pages.look import Portal
 from bridge.api.services import Services
-from bridge.domain.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from bridge.billing.renewals import Renewals
+from bridge.domain.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant
 from bridge.domain.deposit import Asked, DepositRefusedError, Limits, Plan, Status, Tier
 from bridge.domain.entry import Draft, EffectDraft, Kind, request_digest
+from bridge.domain.offer import Offers
+from bridge.domain.renewal import Renewal
 from bridge.domain.signing import derived, seal
 from bridge.domain.tenant import DEFAULT_PATTERN
 from bridge.store import deposits, ledger, payment_requests, portal, reports
@@ -23,6 +26,7 @@ from bridge.store.database import Database
 from bridge.store.deposits import Deposit
 from bridge.store.payment_requests import PaymentRequest
 from bridge.store.portal import Session
+from tests.renewing import TERMS, asked
 
 SECRETS = ["k" * 32]
 RETURN = "https://core.example/back"
@@ -40,6 +44,10 @@ PLANS = {
     "pro": Plan("pro", "Pro", 1900, "EUR", "month"),
     "team": Plan("team", "Team", 4900, "EUR", "month"),
 }
+
+OFFERS = Offers(
+    "http://127.0.0.1", derived(SECRETS, "deposit-offer"), 14 * DAY, currencies=("EUR", "USD")
+)
 
 Answer = httpx.Response
 
@@ -97,6 +105,7 @@ class Till:
                 currency=plan.currency if plan else asked.currency,
                 plan=asked.plan,
                 periods=asked.periods,
+                return_url=asked.return_url,
                 purpose=asked.purpose.as_json() if asked.purpose else "",
                 purpose_status="pending" if asked.purpose else "",
             )
@@ -146,6 +155,7 @@ class Site:
         self.database = database
         self.clock = clock
         self.nudged: list[str] = []
+        self.renewals = Renewals(database, clock, TERMS)
         self.services = Services(
             database=database,
             batcher=Batcher(database, clock),
@@ -158,6 +168,8 @@ class Site:
             ready=list,
             deposits=Till(database, clock),
             portal=portal_look(**look),
+            renewals=self.renewals,
+            offer_keys=OFFERS.keys,
         )
 
     @property
@@ -215,6 +227,16 @@ class Site:
         with self.database.write() as tx:
             payment_requests.add(tx, request)
         return request
+
+    def renew(self, reference: str, amount: int, due_at: Instant, **more: Any) -> Renewal:
+        """Agree on a renewal of acme's, in UTC, or on other terms for it."""
+        usual = {"description": "", "timezone": "UTC", "created_at": self.clock()}
+        terms = asked(reference, due_at, amount=amount, **(usual | more))
+        return self.renewals.put(terms, create_tenant=True)[0]
+
+    def run_renewals(self) -> None:
+        """Do what is due now."""
+        self.renewals.run(lambda: False)
 
     def balance(self, tenant_id: str = "acme") -> int:
         with self.database.read() as tx:

@@ -31,10 +31,13 @@ from tests.store.drafting import (
 
 SHARED = {
     "api_keys",
+    "event_head",
+    "events",
     "findings",
     "inbox",
     "leases",
     "orders",
+    "outbox",
     "runs",
     "sightings",
     "storefronts",

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.api.middleware import LimitBody, Observe
-from bridge.api.pages import deposits, doors, look, overview, requests, statement
+from bridge.api.pages import ahead, deposits, doors, look, offer, overview, requests, statement
 from bridge.api.pages.visit import page, portal_of, trouble
 from bridge.api.services import Desk, Services
 
@@ -80,6 +80,10 @@ def _routes() -> list[Route]:
         Route("/billing/return", doors.come_back),
         _post("/billing/leave", page(doors.leave)),
         Route("/billing/", page(overview.overview)),
+        Route("/billing/ahead", page(ahead.ahead)),
+        _post("/billing/renewals/pay", page(ahead.pay, can="pay")),
+        Route("/billing/offer", offer.show),
+        _post("/billing/offer", offer.accept),
         Route("/billing/entries", page(statement.entries)),
         Route("/billing/statement.csv", page(statement.as_csv)),
         Route("/billing/statement.pdf", page(statement.as_pdf)),

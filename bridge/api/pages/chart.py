@@ -8,7 +8,8 @@ from bridge.domain.clock import Instant
 WIDTH, HEIGHT = 640, 160
 """The picture's own units; it is as wide as the page lets it be."""
 
-_MARGIN = 6  # so that a line at the edge is drawn whole
+MARGIN = 6
+"""What is left free above and below, so that a line at the edge is drawn whole."""
 
 Points = Sequence[tuple[Instant, int]]
 
@@ -26,6 +27,14 @@ class Chart(NamedTuple):
     lowest: int
     highest: int
 
+    def percent(self, instant: Instant) -> float:
+        """Return how far from the left a time is drawn, in percent of the width."""
+        return round((instant - self.since) * 100 / (self.until - self.since), 2)
+
+    def depth(self, value: int) -> int:
+        """Return how far from the top an amount is drawn."""
+        return _depth(value, min(0, self.lowest), max(0, self.highest))
+
 
 def chart(points: Points) -> Chart | None:
     """Draw a balance that keeps each value until the next; None where there is nothing to see."""
@@ -34,13 +43,13 @@ def chart(points: Points) -> Chart | None:
     since, until = points[0][0], points[-1][0]
     values = [value for _, value in points]
     bottom, top = min(0, *values), max(0, *values)
-    across, up = until - since, max(1, top - bottom)
+    across = until - since
 
     def x(instant: Instant) -> int:
         return (instant - since) * WIDTH // across
 
     def y(value: int) -> int:
-        return HEIGHT - _MARGIN - (value - bottom) * (HEIGHT - 2 * _MARGIN) // up
+        return _depth(value, bottom, top)
 
     steps = "".join(f"H{x(instant)}V{y(value)}" for instant, value in points[1:])
     line = f"M0 {y(values[0])}{steps}"
@@ -55,3 +64,7 @@ def chart(points: Points) -> Chart | None:
         lowest=min(values),
         highest=max(values),
     )
+
+
+def _depth(value: int, bottom: int, top: int) -> int:
+    return HEIGHT - MARGIN - (value - bottom) * (HEIGHT - 2 * MARGIN) // max(1, top - bottom)

@@ -6,7 +6,6 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from bridge.api.pages.tongue import tongue
 from bridge.api.pages.visit import (
     COOKIE,
     SEE_OTHER,
@@ -22,6 +21,7 @@ from bridge.domain.signing import seal, unseal
 from bridge.store import deposits, inbox, portal
 from bridge.store.deposits import Deposit
 from bridge.store.inbox import Hint
+from bridge.tongue import tongue
 
 HOME = "/billing/"
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from starlette.responses import RedirectResponse, Response
 
 from bridge.api.pages.visit import SEE_OTHER, Visit
-from bridge.domain.deposit import DepositRefusedError
+from bridge.domain.deposit import DepositRefusedError, Limits
 from bridge.domain.wallet import Wallet
 from bridge.store import payment_requests, reports
 from bridge.store.payment_requests import PaymentRequest, PaymentRequestNotFoundError
@@ -51,7 +51,7 @@ def wallet_of(tx: Any, visit: Visit, currency: str) -> Wallet:
 
 async def _shown(visit: Visit, status_code: int = 200) -> Response:
     request, wallet = await visit.desk.read(_request_and_wallet, visit)
-    short = _short(visit, request, wallet)
+    short = short_of(visit, request.amount - wallet.available, request.currency)
     return visit.render("request.html", status_code, request=request, wallet=wallet, short=short)
 
 
@@ -60,14 +60,20 @@ def _request_and_wallet(tx: Any, visit: Visit) -> tuple[PaymentRequest, Wallet]:
     return request, wallet_of(tx, visit, request.currency)
 
 
-def _short(visit: Visit, request: PaymentRequest, wallet: Wallet) -> Short | None:
-    shortfall = request.amount - wallet.available
+def short_of(visit: Visit, shortfall: int, currency: str) -> Short | None:
+    """Return what to deposit where so much is missing; None where nothing is."""
     if shortfall <= 0:
         return None
+    limits = limits_of(visit, currency)
+    return Short(shortfall, limits.smallest(shortfall) if limits else None)
+
+
+def limits_of(visit: Visit, currency: str) -> Limits | None:
+    """Return what the visitor may deposit in a currency; None where nothing may be."""
     desk = visit.desk.services.deposits
     if desk is None or not visit.session.can_deposit:
-        return Short(shortfall, None)
+        return None
     try:
-        return Short(shortfall, desk.limits(request.currency).smallest(shortfall))
+        return desk.limits(currency)
     except DepositRefusedError:
-        return Short(shortfall, None)
+        return None

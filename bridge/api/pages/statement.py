@@ -132,7 +132,7 @@ def _months(tx: Any, visit: Visit, wallet: Wallet) -> list[Month]:
         return []
     local = to_datetime(visit.now).astimezone(visit.portal.zone)
     begin = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    until, months = _next(begin), list[Month]()
+    until, months = month_after(begin), list[Month]()
     while len(months) < MONTHS_MAX and from_datetime(until) > first[0].recorded_at:
         since, end = from_datetime(begin), from_datetime(until)
         months.append(Month(f"{begin:%Y-%m}", since, end))
@@ -140,7 +140,8 @@ def _months(tx: Any, visit: Visit, wallet: Wallet) -> list[Month]:
     return months
 
 
-def _next(begin: datetime) -> datetime:
+def month_after(begin: datetime) -> datetime:
+    """Return when the month begins that follows the one which begins here."""
     year, month = divmod(begin.year * 12 + begin.month, 12)
     return begin.replace(year=year, month=month + 1)
 

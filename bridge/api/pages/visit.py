@@ -13,13 +13,13 @@ from starlette.responses import HTMLResponse, Response
 from bridge.api import problems
 from bridge.api.pages import words
 from bridge.api.pages.look import Portal
-from bridge.api.pages.tongue import Tongue, preferred, tongue
 from bridge.api.problems import ProblemError
 from bridge.api.services import Desk
 from bridge.domain.clock import Instant, to_datetime
 from bridge.domain.signing import seal, unseal
 from bridge.store import portal as sessions
 from bridge.store.portal import Session
+from bridge.tongue import Tongue, preferred, tongue
 
 COOKIE = "bridge_portal"
 
@@ -131,6 +131,7 @@ def rendered(
         "status_of": partial(words.status, spoken),
         "purpose_of": partial(words.purpose, spoken),
         "interval_of": partial(words.interval, spoken),
+        "waiting_of": partial(words.waiting, spoken),
         "day": partial(day, spoken, portal),
         "moment": partial(moment, spoken, portal),
     }
@@ -163,10 +164,11 @@ async def _visit(request: Request) -> Visit:
         raise VisitOverError
     request.state.language = session.language
     spoken = tongue(language_of(request))
-    return Visit(request, desk, portal, session, spoken, await _form(request))
+    return Visit(request, desk, portal, session, spoken, await form_of(request))
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the fields that were posted, none for another method; ProblemError 422 for junk."""
     if request.method != "POST":
         return {}
     try:

@@ -1,11 +1,13 @@
 """What the tenants' page calls things, in the language of a visit."""
 
-from bridge.api.pages.tongue import Tongue
 from bridge.domain.deposit import Status, waiting_for
 from bridge.domain.entry import Entry, Kind
+from bridge.domain.renewal import Renewal
+from bridge.domain.renewal import Status as RenewalStatus
 from bridge.store.deposits import Deposit
+from bridge.tongue import Tongue
 
-_TOLD_BY = ("api/", "admin/", "payment_request/", "deposit/")
+_TOLD_BY = ("api/", "admin/", "payment_request/", "deposit/", "renewal/")
 """Sources whose descriptions were written for tenants; those of orders are the storefront's."""
 
 
@@ -60,6 +62,17 @@ def status(tongue: Tongue, deposit: Deposit) -> str:
     return waiting[waits] if waits else done[deposit.status]
 
 
+def waiting(tongue: Tongue, renewal: Renewal, day: str) -> str:
+    """Say why a renewal waits for the tenant; `day` is when it was or is due."""
+    say = tongue.say
+    told = {
+        RenewalStatus.ACTIVE: say("Due on %(day)s: please pay", day=day),
+        RenewalStatus.OVERDUE: say("Was due on %(day)s, not paid yet", day=day),
+        RenewalStatus.LAPSED: say("Was due on %(day)s, not paid in time", day=day),
+    }
+    return told[RenewalStatus(renewal.status)]
+
+
 def interval(tongue: Tongue, name: str) -> str:
     """Say how often a plan is paid for."""
     say = tongue.say
@@ -76,10 +89,18 @@ def interval(tongue: Tongue, name: str) -> str:
 def trouble(tongue: Tongue, code: str, status_code: int) -> tuple[str, str]:
     """Say what went wrong and what to do, by an error's code or its HTTP status."""
     say = tongue.say
+    closed = (
+        say("This payment is closed"),
+        say("It was paid or cancelled before. Nothing was changed."),
+    )
     by_code = {
         "visit_over": (
             say("Your link has expired"),
             say("Please open this page again from where you came."),
+        ),
+        "offer_over": (
+            say("Your link has expired"),
+            say("Please make the deposit where you manage your subscription."),
         ),
         "form_foreign": (
             say("This form is out of date"),
@@ -97,10 +118,8 @@ def trouble(tongue: Tongue, code: str, status_code: int) -> tuple[str, str]:
             say("This deposit is already paid"),
             say("It can no longer be cancelled."),
         ),
-        "payment_request_closed": (
-            say("This payment is closed"),
-            say("It was paid or cancelled before. Nothing was changed."),
-        ),
+        "payment_request_closed": closed,
+        "renewal_closed": closed,
     }
     if code in by_code:
         return by_code[code]

@@ -7,10 +7,10 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format lint types imports sizes words proofs bench bench-quick \
-	screenshots lock clean
+	bench-renewals screenshots lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(STAMP) ## make .venv with bridge and its tools
 
@@ -57,6 +57,9 @@ bench: $(STAMP) ## measure bridge beside pgbench, a bare loop and a naive peer; 
 
 bench-quick: $(STAMP) ## a few minutes of it, printed only
 	@$(BIN)/python -m bench --quick
+
+bench-renewals: $(STAMP) ## measure 100,000 renewals due at once, and the API beside them; printed only
+	@$(BIN)/python -m bench.renewals
 
 lock: ## resolve the dependencies anew (needs uv) and write hashes only
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

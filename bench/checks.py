@@ -1,5 +1,6 @@
 """The sum check: what the books hold against what was answered. No rate without it."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,18 +10,29 @@ Rows = Callable[[str], Sequence[Sequence[Any]]]
 """Runs a query and returns its rows."""
 
 
+STUCK_S = 30
+"""Seconds without progress after which nothing is published any more."""
+
+_PAUSE_S = 0.1
+
+
 class SumCheckError(Exception):
     """The books do not hold what was answered: the run says nothing about speed."""
 
 
 class Books(NamedTuple):
-    """What a ledger adds up to: debits and their sum in minor units, and what may never be."""
+    """What a ledger adds up to: debits and their sum in minor units, and what may never be.
+
+    The last two are bridge's alone: the others tell nobody of their entries.
+    """
 
     debits: int
     debited: int
     wallets_differing: int
     wallets_negative: int
     keys_twice: int
+    entries_untold: int = 0
+    events_missing: int = 0
 
 
 # Tables called `entries` and `wallets`, as all contenders have; the money in a wallet before the
@@ -37,6 +49,16 @@ _TWICE = """
 SELECT count(*) FROM
   (SELECT 1 FROM entries WHERE amount < 0 GROUP BY {key} HAVING count(*) > 1) AS twice
 """
+_WAITING = "SELECT min(id) FROM outbox"
+_UNTOLD = """
+SELECT count(*) FROM entries LEFT JOIN
+  (SELECT tenant_id, currency, version, count(*) AS times FROM events
+    WHERE version > 0 GROUP BY tenant_id, currency, version) AS told
+  ON told.tenant_id = entries.tenant_id AND told.currency = entries.currency
+  AND told.version = entries.version
+WHERE coalesce(told.times, 0) <> 1
+"""
+_GAPS = "SELECT coalesce(max(seq), 0) - count(*) FROM events"
 
 
 def read(rows: Rows, key: str) -> Books:
@@ -46,6 +68,25 @@ def read(rows: Rows, key: str) -> Books:
     [[negative]] = rows(_NEGATIVE)
     [[twice]] = rows(_TWICE.format(key=key))
     return Books(count, int(debited), differing, negative, twice)
+
+
+def read_told(rows: Rows, key: str) -> Books:
+    """Add up bridge's ledger, and what it told of its entries once all of them are published."""
+    wait_until_told(rows)
+    [[untold]] = rows(_UNTOLD)
+    [[missing]] = rows(_GAPS)
+    return read(rows, key)._replace(entries_untold=untold, events_missing=missing)
+
+
+def wait_until_told(rows: Rows) -> None:
+    """Wait until nothing is to be published; SumCheckError where that does not go on."""
+    first, since = None, time.monotonic()
+    while (waiting := rows(_WAITING)[0][0]) is not None:
+        if waiting != first:
+            first, since = waiting, time.monotonic()
+        elif time.monotonic() - since > STUCK_S:
+            raise SumCheckError(f"nothing was published for {STUCK_S} seconds")
+        time.sleep(_PAUSE_S)
 
 
 def debits(rows: Rows) -> int:
@@ -72,6 +113,10 @@ def problems(before: Books, after: Books, sample: Sample) -> list[str]:
         found.append(f"{after.wallets_negative} balances are below zero")
     if after.keys_twice:
         found.append(f"{after.keys_twice} idempotency keys made more than one entry")
+    if after.entries_untold:
+        found.append(f"{after.entries_untold} entries are not exactly one event each")
+    if after.events_missing:
+        found.append(f"{after.events_missing} events are missing between the others")
     return found
 
 

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from bench.checks import debits, require
+from bench.checks import debits, require, wait_until_told
 from bench.contenders import bridge
 from bench.debits import BATCH_CLIENTS
 from bench.figures import Figures
@@ -45,6 +45,7 @@ class _Meter(NamedTuple):
     @classmethod
     def read(cls, installation: Installation, daemon: Daemon) -> "_Meter":
         home = installation.home
+        wait_until_told(installation.rows)  # events are part of what a debit costs
         count = debits(installation.rows)
         return cls(count, home.logged_bytes(), cpu_s(daemon.pid), home.cpu_s())
 

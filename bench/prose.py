@@ -16,9 +16,9 @@ Written by `make bench`, wholly: run it, and this file tells of your machine.
   polls. It is asked over HTTP with keep-alive, every debit with a new, time-ordered idempotency
   key, over c connections. "uniform" spreads debits of {AMOUNT} cents over {TENANTS:,} tenants,
   "hot" makes them all on one; a batch call has 100 debits, over 4 connections.
-- **The ceiling** has no HTTP before it: one debit per commit, which is a conditional update of the
-  wallet and the insert of an entry whose unique index is the idempotency record. On PostgreSQL it
-  is `pgbench` with prepared statements and one server-side function, on SQLite a bare loop.
+- **The ceiling** has no HTTP before it: one debit per commit, which is the insert of an idempotency
+  key, the conditional update of the wallet and the insert of an entry. On PostgreSQL it is
+  `pgbench` with prepared statements and one server-side function, on SQLite a bare loop.
 - **The naive peer** (`bench/peer.py`) has the same route behind FastAPI, uvicorn and a SQLModel
   session per request.
 - **A ratio** is taken within a round, in which everybody has a turn of some seconds. The tables

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from bridge.api.pages.app import portal_app
 from bridge.domain.clock import DAY
 from bridge.domain.entry import Kind
+from bridge.domain.renewal import Unit
 from bridge.store.database import Database
 from bridge.store.migrations import migrate
 from tests.browser.walking import CHROMIUM, DESK, PHONE
@@ -71,6 +72,8 @@ def pictures(request_id: str, deposit_id: str) -> list[Picture]:
         Picture("deposit-light-phone", "deposit?currency=EUR", "light", PHONE),
         Picture("pay-dark-phone", f"requests/{request_id}", "dark", PHONE),
         Picture("waiting-dark-phone", f"deposits/{deposit_id}", "dark", PHONE, "de"),
+        Picture("ahead-light-phone", "ahead", "light", PHONE),
+        Picture("ahead-dark-desktop", "ahead?months=24", "dark", DESK),
     ]
 
 
@@ -93,6 +96,9 @@ def made_up(place: Path) -> Site:
     site.debit(1500, "domain", Kind.HOLD, expires_at=today + DAY, description="Domain order")
     site.request(1900)
     clock.now = today
+    site.renew("pro", 1900, today + 9 * DAY, description="Plan Pro")
+    site.renew("storage", 2900, today + 20 * DAY, units=3, description="Extra storage")
+    site.renew("domain", 1500, today + 100 * DAY, unit=Unit.YEAR, description="example.com")
     return site
 
 

@@ -18,7 +18,7 @@ from bridge.store import alerts, events, lanes, outbox, renewals
 from bridge.store.alerts import LOW, NEGATIVE, Notice
 from bridge.store.database import Connection, Database
 
-ENTRIES_MAX = 1000
+ENTRIES_MAX = 250
 """Entries published at once, up to one commit's more: on SQLite nobody else writes meanwhile."""
 
 DUE_MAX = 500

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import msgspec
 from fastapi import Header
+from msgspec import UNSET, Meta, UnsetType
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,6 +33,16 @@ BATCH_MAX = 1000
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
 """Rows in one page of a list."""
+
+KEY_MAX = 255
+REFERENCE_MAX = 255
+DESCRIPTION_MAX = 1000
+METADATA_NAME_MAX = 40
+METADATA_VALUE_MAX = 500
+"""Characters of texts."""
+
+METADATA_MAX = 50
+"""Members of metadata."""
 
 HOLD_EXPIRES_IN_S = 7 * 86_400
 HOLD_EXPIRES_IN_MAX_S = 90 * 86_400
@@ -116,15 +128,15 @@ def _instant(text: Any) -> Instant:
 
 Storable = AfterValidator(_storable)
 Name = Annotated[str, StringConstraints(max_length=255), Storable]
-Reference = Annotated[str, StringConstraints(max_length=255), Storable]
-Description = Annotated[str, StringConstraints(max_length=1000), Storable]
+Reference = Annotated[str, StringConstraints(max_length=REFERENCE_MAX), Storable]
+Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_MAX), Storable]
 Why = Annotated[str, StringConstraints(min_length=1, max_length=1000), Storable]
 Metadata = Annotated[
     dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=40), Storable],
-        Annotated[str, StringConstraints(max_length=500), Storable],
+        Annotated[str, StringConstraints(min_length=1, max_length=METADATA_NAME_MAX), Storable],
+        Annotated[str, StringConstraints(max_length=METADATA_VALUE_MAX), Storable],
     ],
-    Field(max_length=50),
+    Field(max_length=METADATA_MAX),
 ]
 TenantId = Annotated[str, Field(description="Kept byte for byte.", examples=["acme"])]
 Currency = Annotated[
@@ -165,7 +177,7 @@ Period = Annotated[
     Field(description="Its due day, in the renewal's time zone.", examples=["2026-11-30"]),
 ]
 Purpose = Literal["plan_purchase", "plan_renewal", "other"]
-_KeyText = StringConstraints(min_length=1, max_length=255, pattern="^[ -~]+$")
+_KeyText = StringConstraints(min_length=1, max_length=KEY_MAX, pattern="^[ -~]+$")
 Key = Annotated[
     str,
     _KeyText,
@@ -229,6 +241,43 @@ class DebitBatchAsk(Ask):
     """Debits that share one commit, and nothing else: each is posted or declined for itself."""
 
     debits: list[KeyedDebitAsk] = Field(min_length=1, max_length=BATCH_MAX)
+
+
+class PlainDebit(msgspec.Struct, forbid_unknown_fields=True):
+    """What is plainly a `DebitAsk`, its members as they were sent, read in a tenth of the time.
+
+    Whatever this takes `DebitAsk` would take, too; so it may be stricter, but not laxer.
+    """
+
+    tenant_id: str
+    amount: Annotated[int, Meta(gt=0, le=AMOUNT_MAX)]
+    currency: str
+    purpose: Purpose
+    reference: Annotated[str, Meta(max_length=REFERENCE_MAX)] | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=DESCRIPTION_MAX)] | UnsetType = UNSET
+    metadata: (
+        Annotated[
+            dict[
+                Annotated[str, Meta(min_length=1, max_length=METADATA_NAME_MAX)],
+                Annotated[str, Meta(max_length=METADATA_VALUE_MAX)],
+            ],
+            Meta(max_length=METADATA_MAX),
+        ]
+        | UnsetType
+    ) = UNSET
+    period: UnsetType | None = UNSET
+
+
+class PlainKeyedDebit(PlainDebit, kw_only=True):
+    """What is plainly a `KeyedDebitAsk`."""
+
+    idempotency_key: Annotated[str, Meta(max_length=KEY_MAX, pattern=r"^[ -~]+\Z")]
+
+
+class PlainDebits(msgspec.Struct, forbid_unknown_fields=True):
+    """What is plainly a `DebitBatchAsk`."""
+
+    debits: Annotated[list[PlainKeyedDebit], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
 class RefundAsk(Ask):

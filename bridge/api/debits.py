@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from bridge.api import ids, moves, problems
 from bridge.api.answers import BatchOutcome, BatchOutcomes, Entry
-from bridge.api.asks import DebitAsk, DebitBatchAsk, RefundAsk
+from bridge.api.asks import DebitAsk, DebitBatchAsk, PlainDebit, RefundAsk
 from bridge.api.auth import DebitCaller
 from bridge.api.moves import Debiting, Move
 from bridge.api.problems import documented
@@ -52,12 +52,13 @@ async def refund_debit(entry_id: str, ask: RefundAsk, move: Debiting) -> Entry:
     return Entry.of(await move.post(_refund(entry_id, ask, move)))
 
 
-def draft(ask: DebitAsk, caller: str, key: str) -> Draft:
-    """Return the draft that a debit asks for.
+def draft(ask: DebitAsk | PlainDebit, caller: str, key: str) -> Draft:
+    """Return the draft that a debit asks for; what it leaves out is empty.
 
     One that pays a period of a renewal has the key of that period, whoever asks for it.
     """
-    metadata = canonical_metadata(ask.metadata)
+    reference, description = ask.reference or "", ask.description or ""
+    metadata = canonical_metadata(ask.metadata or {})
     asked = Draft(
         kind=Kind.DEBIT,
         tenant_id=ask.tenant_id,
@@ -71,22 +72,22 @@ def draft(ask: DebitAsk, caller: str, key: str) -> Draft:
             ask.amount,
             ask.currency,
             ask.purpose,
-            ask.reference,
-            ask.description,
+            reference,
+            description,
             metadata,
         ),
         contra=CONTRA,
         source=f"api/{caller}/{ask.purpose}",
-        reference=ask.reference,
-        description=ask.description,
+        reference=reference,
+        description=description,
         metadata=metadata,
     )
-    if ask.period is None:
+    if not ask.period:
         return asked
     return asked._replace(
         caller=renewal.CALLER,
-        key=renewal.key(ask.reference, ask.period),
-        digest=renewal.digest(ask.reference, ask.period),
+        key=renewal.key(reference, ask.period),
+        digest=renewal.digest(reference, ask.period),
     )
 
 

@@ -1,39 +1,46 @@
 """The express lane: debits, which are most of what a SaaS core asks, past the framework and ASGI.
 
-It takes only requests that are plainly good, from the protocol that parsed them, and answers with
-one write and without a task: both cost more than a debit. Whatever else a request may be goes on to
-the framework as it came, so that one place refuses and explains; both make the same drafts and the
-same answers (docs/decisions/0017).
+It takes only requests that are plainly good, as they come from the socket, and answers with one
+write and without a task: the way through the server and the framework costs more than a debit.
+Whatever else a request may be goes on to them as it came, so that one place refuses and explains;
+both make the same drafts and the same answers (docs/decisions/0017).
 """
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import NamedTuple
 
-import msgspec
-from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from bridge.api import debits, middleware, moves, strict
-from bridge.api.asks import DebitAsk, DebitBatchAsk
+from bridge.api import middleware
 from bridge.api.auth import KeyRing
-from bridge.api.problems import ProblemError, invalid
+from bridge.api.plain import LANES, Lane, headers
 from bridge.api.services import Desk
-from bridge.domain.entry import REPLAYED, Draft, Outcome
+from bridge.domain.entry import Draft
 from bridge.domain.errors import BridgeError
+from bridge.domain.money import is_currency
 from bridge.domain.tenant import is_tenant_id
 from bridge.store.batcher import Result
-from bridge.store.shown import shown
-
-LENGTH_DIGITS_MAX = 6
-"""Digits of a Content-Length that surely is within the limit of `LimitBody`."""
+from bridge.store.keys import ApiKey
 
 PATIENCE_S = 1
 """Seconds for the rest of a body to arrive, before the framework waits for it."""
+
+
+class Request(NamedTuple):
+    """A request whose head is plainly good. `missing` bytes of its body are still to come."""
+
+    lane: Lane
+    key: ApiKey
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    missing: int
+    raw: bytes
+    since: float
 
 
 class Express:
@@ -48,43 +55,35 @@ class Express:
         self._app = app
         self._ring = ring
         self._services = desk.services
-        self.refusing = refusing
+        self._refusing = refusing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that does not take the lane."""
         await self._app(scope, receive, send)
 
-    def lane(self, scope: Scope) -> "_Lane | None":
-        """Return the lane of a request whose head is plainly good; its key is in the scope then."""
-        lane = _LANES.get(scope["path"])
-        headers = dict(scope["headers"])
-        length = headers.get(b"content-length", b"")
-        plain = (
-            scope["method"] == "POST"
-            and not scope["query_string"]
-            and len(headers) == len(scope["headers"])  # none is given twice
-            and headers.get(b"content-type") == b"application/json"
-            and 0 < len(length) <= LENGTH_DIGITS_MAX
-        )
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    def request(self, raw: bytes) -> Request | None:
+        """Read what arrived; None unless it begins with a whole head that is plainly good."""
+        since = time.perf_counter()
+        start, end = raw.find(b"\r\n"), raw.find(b"\r\n\r\n")
+        lane = LANES.get(raw[:start])
         # A log that tells of every request is written where all requests come by.
-        if not (lane and plain) or scheme != b"Bearer" or _telling_all():
+        if lane is None or _telling_all():
             return None
-        key = self._ring.at_once(token.decode("latin-1"))
+        found = headers(raw, start + 2, end + 2)
+        scheme, _, token = found.get(b"authorization", b"").partition(b" ")
+        key = self._ring.at_once(token.decode()) if scheme == b"Bearer" else None
         if key is None or "debit" not in key.scopes:
             return None
-        scope["state"]["key"] = key
-        return lane
+        body = raw[end + 4 :]
+        missing = int(found[b"content-length"]) - len(body)
+        return Request(lane, key, found, body, missing, raw, since)
 
-    def drafts(self, lane: "_Lane", scope: Scope, body: bytes) -> list[Draft] | None:
-        """Return what a request asks for, None where it is not plainly good."""
-        caller = scope["state"]["key"].name
-        try:
-            drafts = lane.read(strict.loads(body), caller, dict(scope["headers"]))
-        except (ProblemError, ValidationError):
-            return None
+    def drafts(self, request: Request) -> list[Draft] | None:
+        """Return what a whole request asks for, None where it is not plainly good."""
+        drafts = request.lane.read(request.body, request.key.name, request.headers) or ()
         pattern = self._services.tenant_pattern
-        return drafts if all(is_tenant_id(d.tenant_id, pattern) for d in drafts) else None
+        good = [is_tenant_id(d.tenant_id, pattern) and is_currency(d.currency) for d in drafts]
+        return list(drafts) if good and all(good) else None
 
     def post(self, drafts: Sequence[Draft], answer: Callable[[Result], None]) -> None:
         """Post drafts in one commit that other requests share."""
@@ -93,174 +92,146 @@ class Express:
         except BridgeError as error:
             answer(error)
 
+    def refusal(self, request: Request, error: Exception) -> ASGIApp:
+        """Return the app that explains to a request why it is refused."""
+        refuse = self._refusing(error)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["route"], scope["state"]["key"] = request.lane, request.key
+            await refuse(scope, receive, send)
+
+        return app
+
 
 def _telling_all() -> bool:
     return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, but plain debits of an `Express` are served without a task."""
+    """uvicorn's protocol, but plain debits of an `Express` are served before it parses them.
 
-    _taken: "_Taken | None" = None
+    `_unread` is what may be a plain debit, or came behind one that is being served. `_within` tells
+    that uvicorn has read a part of a request, `_last` that no other request is to be served.
+    """
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Serve a request: uvicorn calls this when its head is there and its turn has come."""
-        free = isinstance(app, Express) and cycle.keep_alive and not cycle.waiting_for_100_continue
-        lane = app.lane(cycle.scope) if free else None
-        if lane is None:
-            self.hand_over(cycle, app)
-            return
-        self._taken = _Taken(self, cycle, app, lane)
-        if not cycle.more_body:  # it came while the one before was served
-            self._taken.serve()
+    _express: Express | None = None
+    _unread = b""
+    _serving = False
+    _within = False
+    _last = False
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(transport)
+        self._express = self.app if isinstance(self.app, Express) else None
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; the rest of a body is waited for, a little."""
-        super().data_received(data)
-        if self._taken is not None and self._taken.cycle.more_body:
-            self._taken.wait()
+        """Serve what arrived where it is a plain debit, or let uvicorn read it."""
+        self._unread += data
+        if self._serving:
+            self.flow.pause_reading()
+        else:
+            self._read()
+
+    def on_message_begin(self) -> None:
+        """Follow uvicorn's parser."""
+        self._within = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Follow uvicorn's parser."""
+        self._within = False
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; half a request is the framework's, which tells of it."""
+        if not self._serving:
+            self._hand_over()
         super().connection_lost(exc)
-        if self._taken is not None and self._taken.cycle.more_body:
-            self._taken.hand_over()
 
-    def on_body(self, body: bytes) -> None:
-        """Gather a body; the lane's may be longer than uvicorn reads ahead."""
-        super().on_body(body)
-        if self._taken is not None and self._taken.cycle is self.cycle:
-            self.flow.resume_reading()
+    def shutdown(self) -> None:
+        """End once what is under way is answered."""
+        self._last = self._serving
+        if not self._serving:
+            self._hand_over()
+            super().shutdown()
 
-    def on_message_complete(self) -> None:
-        """Serve what is whole."""
-        super().on_message_complete()
-        if self._taken is not None and self._taken.cycle is self.cycle:
-            self._taken.serve()
+    def _read(self) -> None:
+        express = self._express
+        if express is None or not (request := self._request(express)):
+            self._hand_over()
+        elif request.missing:
+            self._patience = self._patience or self.loop.call_later(PATIENCE_S, self._hand_over)
+        else:
+            self._serve(express, request)
 
-    def hand_over(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Let an app serve a request, as uvicorn does."""
-        self._taken = None
-        super()._start_asgi_task(cycle, app)
+    def _request(self, express: Express) -> Request | None:
+        """Return the one plain request that is unread; None where uvicorn is to read."""
+        cycle: RequestResponseCycle | None = self.cycle
+        busy = self._within or (cycle is not None and not cycle.response_complete)
+        request = None if busy or self.flow.write_paused else express.request(self._unread)
+        return request if request and request.missing >= 0 else None
 
-    def complete(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
-        """Answer a request in one write; `head` is the status line and headers."""
-        self._taken = None
-        cycle.response_started = cycle.response_complete = True
-        if cycle.disconnected:
+    def _serve(self, express: Express, request: Request) -> None:
+        drafts = express.drafts(request)
+        if drafts is None:
+            self._hand_over()
+        else:
+            self._taken()
+            self._serving = True
+            express.post(drafts, partial(self._answer, express, request, drafts))
+
+    def _taken(self) -> bytes:
+        """Return what was unread, which somebody takes now."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._unset_keepalive_if_required()
+        taken, self._unread = self._unread, b""
+        return taken
+
+    def _hand_over(self) -> None:
+        if unread := self._taken():
+            super().data_received(unread)
+
+    def _answer(
+        self, express: Express, request: Request, drafts: Sequence[Draft], result: Result
+    ) -> None:
+        self._serving = False
+        if self.transport.is_closing():
             return
-        standing = [b"%b: %b\r\n" % header for header in cycle.default_headers]
-        closing = b"" if cycle.keep_alive else b"connection: close\r\n"
+        try:
+            if isinstance(result, Exception):
+                raise result  # noqa: TRY301 - all errors are explained in one place
+            status, more, body = request.lane.answer(drafts, result)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(express, request, error)
+            return
+        name = middleware.request_name([request.headers.get(b"x-request-id", b"")])
+        middleware.count(request.lane.path, status, time.perf_counter() - request.since)
+        self._write(_HEAD % (_STATUS[status], name.encode(), len(body), more), body)
+
+    def _refuse(self, express: Express, request: Request, error: Exception) -> None:
+        self.app = express.refusal(request, error)
+        super().data_received(request.raw)
+        self.app = express
+        if self._last:
+            self.shutdown()
+        self._hand_over()
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        standing = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        closing = b"connection: close\r\n" if self._last else b""
         self.transport.write(b"".join((head, *standing, closing, b"\r\n", body)))
         if closing:
             self.transport.close()
         self.on_response_complete()
-
-
-class _Taken:
-    """A request in the lane."""
-
-    def __init__(
-        self, protocol: Protocol, cycle: RequestResponseCycle, express: Express, lane: "_Lane"
-    ) -> None:
-        self.cycle = cycle
-        self._protocol = protocol
-        self._express = express
-        self._lane = lane
-        self._scope = cast("Scope", cycle.scope)
-        self._started = time.perf_counter()
-        self._patience: asyncio.TimerHandle | None = None
-        self._drafts: Sequence[Draft] = ()
-
-    def wait(self) -> None:
-        """Leave the request to the framework if its body does not come soon."""
-        if self._patience is None:
-            self._patience = self._protocol.loop.call_later(PATIENCE_S, self.hand_over)
-
-    def serve(self) -> None:
-        """Post what the request asks for, or leave it to the framework."""
-        if self._patience is not None:
-            self._patience.cancel()
-        drafts = self._express.drafts(self._lane, self._scope, bytes(self.cycle.body))
-        if drafts is None or self._protocol.flow.write_paused:
-            self.hand_over()
-        else:
-            self._drafts = drafts
-            self._express.post(drafts, self._answer)
-
-    def hand_over(self) -> None:
-        """Leave the request to the framework."""
-        if self._patience is not None:
-            self._patience.cancel()
-        self._protocol.hand_over(self.cycle, self._express)
-
-    def _answer(self, result: Result) -> None:
-        try:
-            if isinstance(result, Exception):
-                raise result  # noqa: TRY301 - all errors are explained in one place
-            status, more, body = self._lane.answer(self._drafts, result)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._scope["route"] = self._lane
-            self._protocol.hand_over(self.cycle, self._express.refusing(error))
-            return
-        name = middleware.request_id(self._scope)
-        middleware.count(self._lane.path, status, time.perf_counter() - self._started)
-        head = _HEAD % (_STATUS[status], name.encode(), len(body), more)
-        self._protocol.complete(self.cycle, head, body)
+        if self._unread and not closing:
+            self._read()
 
 
 _HEAD = (
     b"HTTP/1.1 %b\r\nx-request-id: %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b"
 )
 _STATUS = {200: b"200 OK", 201: b"201 Created"}
-_REPLAYED = moves.REPLAYED_HEADER.lower().encode() + b": true\r\n"
-_Answer = tuple[int, bytes, bytes]
-
-
-class _Lane(NamedTuple):
-    """How one path is served. `path` is its name in the metrics.
-
-    `read` makes drafts of a body, a caller and headers, and raises what is wrong with them.
-    `answer` returns a status, more header lines and a body, or raises why there is none.
-    """
-
-    path: str
-    read: Callable[[Any, str, Mapping[bytes, bytes]], list[Draft]]
-    answer: Callable[[Sequence[Draft], Sequence[Outcome]], _Answer]
-
-
-_KEY = re.compile(rb"[ -~]{1,255}")
-
-
-def _read_one(body: Any, caller: str, headers: Mapping[bytes, bytes]) -> list[Draft]:
-    key = headers.get(b"idempotency-key", b"")
-    if not _KEY.fullmatch(key):
-        raise invalid([("Idempotency-Key", "is required")])
-    return [debits.draft(DebitAsk.model_validate(body), caller, key.decode())]
-
-
-def _answer_one(drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> _Answer:
-    [draft], [outcome] = drafts, outcomes
-    if outcome.entry is None:
-        raise moves.declined(draft, outcome)
-    replayed = _REPLAYED if outcome.status == REPLAYED else b""
-    return 201, replayed, msgspec.json.encode(shown(outcome.entry))
-
-
-def _read_many(body: Any, caller: str, _headers: Mapping[bytes, bytes]) -> list[Draft]:
-    asked = DebitBatchAsk.model_validate(body)
-    return [debits.draft(debit, caller, debit.idempotency_key) for debit in asked.debits]
-
-
-def _answer_many(drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> _Answer:
-    data = list(map(debits.became, drafts, outcomes))
-    return 200, b"", msgspec.json.encode({"data": data})
-
-
-_LANES = {
-    lane.path: lane
-    for lane in (
-        _Lane("/v1/debits", _read_one, _answer_one),
-        _Lane("/v1/debits/batch", _read_many, _answer_many),
-    )
-}

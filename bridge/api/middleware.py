@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 
@@ -63,7 +64,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = request_id(scope)
+        name = request_name(value for key, value in scope["headers"] if key == b"x-request-id")
         # The server gives each request a context of its own, so nothing need be taken back.
         structlog.contextvars.bind_contextvars(request_id=name)
         scope.setdefault("state", {})
@@ -149,12 +150,10 @@ def _declared(scope: Scope) -> int:
     return int(length) if re.fullmatch("[0-9]{1,19}", length) else 0
 
 
-def request_id(scope: Scope) -> str:
-    """Return the name a request was given by its caller, or else a new one."""
-    for name, given in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given):
-            return str(given, "ascii")
-    return f"{_PROCESS}{next(_numbers):08x}"
+def request_name(given: Iterable[bytes]) -> str:
+    """Return the first good X-Request-Id that a request was given, or else a new one."""
+    good = next(filter(_REQUEST_ID.fullmatch, given), None)
+    return good.decode() if good else f"{_PROCESS}{next(_numbers):08x}"
 
 
 def _tell(scope: Scope, status: int, seconds: float) -> None:

@@ -6,9 +6,9 @@ An entry's id is its place: `acme.EUR.17` is entry 17 of acme's EUR wallet (docs
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bridge.domain.clock import Instant
 from bridge.domain.errors import NotFoundError
@@ -203,16 +203,36 @@ class Entry(NamedTuple):
 
     def sealed(self, previous: bytes) -> "Entry":
         """Return the entry with its hash: SHA-256 over the previous hash and the content."""
-        content = list(self[:-1])
-        content[_DIGEST] = self.request_digest.hex()
-        digest = hashlib.sha256(previous + _compact(content).encode()).digest()
-        return Entry(*self[:-1], digest)
+        return sealed(previous, self[:-1])
+
+
+def sealed(previous: bytes, content: tuple[Any, ...]) -> Entry:
+    """Return the entry of this content, which is all fields but the hash, as `Entry.sealed`."""
+    said = list(content)
+    said[_DIGEST] = content[_DIGEST].hex()
+    digest = hashlib.sha256(previous + _compact(said).encode()).digest()
+    return Entry._make((*content, digest))
 
 
 _DIGEST = Entry._fields.index("request_digest")
 
-# Made once: json.dumps would make an encoder each time, as long as the encoding takes.
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+def _encoder() -> Callable[[object], str]:
+    """Return what `json.dumps` does with compact separators, without making an encoder each time.
+
+    That takes as long as the encoding, and every debit is encoded twice. CPython's own encoder can
+    be kept; where there is none, the usual way says the same.
+    """
+    usual = json.JSONEncoder(separators=(",", ":"))
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return usual.encode
+    quote = json.encoder.encode_basestring_ascii
+    chunks = make(None, usual.default, quote, None, ":", ",", False, False, True)
+    return lambda content: "".join(chunks(content, 0))
+
+
+_compact = _encoder()
 _sorted = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 

@@ -23,6 +23,7 @@ from bridge.domain.entry import (
     Kind,
     Outcome,
     Reason,
+    sealed,
 )
 from bridge.domain.money import AMOUNT_MAX
 from bridge.domain.wallet import Wallet, WalletId
@@ -202,28 +203,12 @@ def _decline(books: Books, draft: Draft, reason: Reason) -> Outcome:
 
 
 def _post(books: Books, draft: Draft, now: Instant, *, amount: int = 0, held: int = 0) -> Outcome:
-    outcome = _append(
-        books,
-        draft.wallet_id,
-        kind=draft.kind.value,
-        amount=amount,
-        held=held,
-        contra=draft.contra,
-        caller=draft.caller,
-        idempotency_key=draft.key,
-        request_digest=draft.digest,
-        reference=draft.reference,
-        description=draft.description,
-        source=draft.source,
-        metadata=draft.metadata,
-        related_version=draft.related_version,
-        expires_at=draft.expires_at,
-        occurred_at=now,
-        recorded_at=now,
+    content = (
+        *(draft.contra, draft.caller, draft.key, draft.digest),
+        *(draft.reference, draft.description, draft.source, draft.metadata),
+        *(draft.related_version, draft.expires_at, now, now),
     )
-    if outcome.entry:
-        books.related[_place(outcome.entry)] = Related(outcome.entry)
-    return outcome
+    return _append(books, draft.wallet_id, draft.kind.value, (amount, held), content)
 
 
 def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
@@ -236,51 +221,42 @@ def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
     place = f"{draft.order_id}/{draft.effect}"
     promoted = draft.effect.startswith("promotion/")
     storefront = _STOREFRONT + draft.storefront
-    outcome = _append(
-        books,
-        draft.wallet_id,
-        kind=_effect_kind(drift, on_hold=on_hold, promoted=promoted).value,
-        amount=0 if on_hold else drift,
-        held=drift if on_hold else 0,
-        contra=PROMOTIONS if promoted else storefront,
-        caller=storefront,
-        idempotency_key=f"{place}#{draft.currency}.{effect.posts + 1}",
-        request_digest=b"",
-        reference=str(draft.order_id),
-        description=draft.description,
-        source=f"order/{draft.storefront}/{place}",
-        metadata="{}",
-        related_version=None,
-        expires_at=None,
-        occurred_at=draft.occurred_at,
-        recorded_at=now,
+    kind = _effect_kind(drift, on_hold=on_hold, promoted=promoted).value
+    amount, held = (0, drift) if on_hold else (drift, 0)
+    key, digest = f"{place}#{draft.currency}.{effect.posts + 1}", b""
+    content = (
+        *(PROMOTIONS if promoted else storefront, storefront, key, digest),
+        *(str(draft.order_id), draft.description, f"order/{draft.storefront}/{place}", "{}"),
+        *(None, None, draft.occurred_at, now),
     )
+    outcome = _append(books, draft.wallet_id, kind, (amount, held), content)
     if outcome.entry:
         books.effects[draft.effect_id] = Effect(draft.target, effect.posts + 1)
     return outcome
 
 
 def _append(
-    books: Books, wallet_id: WalletId, *, amount: int, held: int, **content: Any
+    books: Books, wallet_id: WalletId, kind: str, change: tuple[int, int], content: tuple[Any, ...]
 ) -> Outcome:
-    """Write the wallet's next entry; declined only where the numbers would no longer fit."""
-    wallet = books.wallets[wallet_id]
+    """Write the wallet's next entry; declined only where the numbers would no longer fit.
+
+    `change` is that of the balance and of what is held, `content` all other fields from `contra`.
+    """
+    wallet, (amount, held) = books.wallets[wallet_id], change
     balance, held_after = wallet.balance + amount, wallet.held + held
-    if max(abs(balance), abs(held_after), abs(balance - held_after)) > AMOUNT_MAX:
+    if not (_fits(balance) and _fits(held_after) and _fits(balance - held_after)):
         return Outcome(DECLINED, reason=Reason.BALANCE_LIMIT, available=wallet.available)
     version = wallet.version + 1
-    entry = Entry(
-        *wallet_id,
-        version=version,
-        amount=amount,
-        held=held,
-        balance_after=balance,
-        held_after=held_after,
-        **content,
-    ).sealed(wallet.hash)
+    place = EntryId(*wallet_id, version)
+    entry = sealed(wallet.hash, (*place, kind, amount, held, balance, held_after, *content))
     books.wallets[wallet_id] = Wallet(*wallet_id, balance, held_after, version, entry.hash)
     books.known[KeyId(entry.tenant_id, entry.caller, entry.idempotency_key)] = entry
+    books.related[place] = Related(entry)
     return Outcome(POSTED, entry)
+
+
+def _fits(amount: int) -> bool:
+    return -AMOUNT_MAX <= amount <= AMOUNT_MAX
 
 
 def _effect_kind(drift: int, *, on_hold: bool, promoted: bool) -> Kind:

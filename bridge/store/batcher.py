@@ -12,11 +12,12 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -37,6 +38,7 @@ BATCH_SIZE_MAX = 500
 BACKLOG_MAX = 10_000
 """Calls that may wait."""
 
+T = TypeVar("T")
 Result = list[Outcome] | Exception
 """One outcome per draft of a call, or why there are none."""
 
@@ -183,8 +185,9 @@ class Batcher:
     def _asked(self, batch: _Batch, moved: set[WalletId]) -> None:
         """Go on without a thread, unless something is left for the usual way."""
         batch.moved, batch.begun = moved, True
-        if all(batch.plan.outcomes_if(moved)):
-            batch.results = self._results(batch)
+        outcomes = list(filter(None, batch.plan.outcomes_if(moved)))
+        if len(outcomes) == len(batch.drafts):
+            batch.results = _apportioned(outcomes, batch.calls)
             self._finish(batch)
         else:
             self._batches.put(batch)
@@ -216,8 +219,7 @@ class Batcher:
 
     def _results(self, batch: _Batch) -> list[Result]:
         """Put together what memory could tell, and the rest, posted the usual way."""
-        planned = iter(batch.plan.outcomes_if(batch.moved))
-        parts = [[next(planned) for _ in call.drafts] for call in batch.calls]
+        parts = _apportioned(batch.plan.outcomes_if(batch.moved), batch.calls)
         rest = [
             [draft for draft, known in zip(call.drafts, part, strict=True) if known is None]
             for call, part in zip(batch.calls, parts, strict=True)
@@ -249,6 +251,11 @@ class Batcher:
             settled = renewals.settle(tx, outcomes, batch.now)
         batch.late += outcomes + settled
         return outcomes
+
+
+def _apportioned(outcomes: Iterable[T], calls: Iterable[_Call]) -> list[list[T]]:
+    rest = iter(outcomes)
+    return [list(islice(rest, len(call.drafts))) for call in calls]
 
 
 def _whole(part: Sequence[Outcome | None], late: Result) -> Result:

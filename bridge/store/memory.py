@@ -35,22 +35,30 @@ WALLETS = tables.table(tables.Wallet)
 ENTRIES = tables.table(tables.Entry)
 
 
-class Plan(NamedTuple):
-    """What memory makes of drafts: an outcome for each, None where it cannot tell.
+class Move(NamedTuple):
+    """A wallet to write: as remembered, as decided, and the entries between."""
 
-    `moves` are the wallets to write, in locking order: as remembered, as decided, and the entries
-    between.
+    wallet_id: WalletId
+    before: Wallet
+    after: Wallet
+    entries: Sequence[Entry]
+
+
+class Plan(NamedTuple):
+    """What memory makes of drafts on these wallets: an outcome each, None where it cannot tell.
+
+    The moves stand in locking order.
     """
 
-    drafts: Sequence[Draft] = ()
+    wallet_ids: Sequence[WalletId] = ()
     outcomes: Sequence[Outcome | None] = ()
-    moves: Sequence[tuple[Wallet, Wallet, list[Entry]]] = ()
+    moves: Sequence[Move] = ()
 
     def outcomes_if(self, moved: Container[WalletId]) -> list[Outcome | None]:
         """Return the outcomes of the wallets that were written, None for all other drafts."""
         return [
-            outcome if outcome and draft.wallet_id in moved else None
-            for draft, outcome in zip(self.drafts, self.outcomes, strict=True)
+            outcome if outcome and wallet_id in moved else None
+            for wallet_id, outcome in zip(self.wallet_ids, self.outcomes, strict=True)
         ]
 
 
@@ -97,9 +105,10 @@ class Memory:
 
         A tenant's, since an idempotency key belongs to the first of its drafts, in any currency.
         """
+        ids = [draft.wallet_id for draft in drafts]
         with _failing_quietly():
-            return self._decided(drafts, recorded_at)
-        return Plan(drafts, [None] * len(drafts))
+            return self._decided(ids, drafts, recorded_at)
+        return Plan(ids, [None] * len(ids))
 
     def write(self, plan: Plan) -> set[WalletId]:
         """Write what was planned, and return the wallets that were as remembered.
@@ -118,7 +127,7 @@ class Memory:
         def tell(answer: Rows | Exception) -> None:
             moved: set[WalletId] = set()
             with _failing_quietly():
-                moved = {plan.moves[number][0].id for (number,) in _rows(answer)}
+                moved = {plan.moves[number].wallet_id for (number,) in _rows(answer)}
             then(moved)
 
         if plan.moves and self._pipe is not None:
@@ -161,19 +170,20 @@ class Memory:
 
     def keep(self, plan: Plan, moved: Container[WalletId]) -> None:
         """Remember what was written, and forget what was not as remembered."""
-        for before, after, _ in plan.moves:
-            if before.id in moved:
-                self._wallets[before.id] = after
+        for wallet_id, _, after, _ in plan.moves:
+            if wallet_id in moved:
+                self._wallets[wallet_id] = after
             else:
-                self._wallets.pop(before.id, None)
+                self._wallets.pop(wallet_id, None)
 
     def learn(self, outcomes: Iterable[Outcome]) -> None:
         """Remember the wallets as what was committed the usual way left them."""
         posted = (o.entry.wallet for o in outcomes if o.status == POSTED and o.entry)
         self._learn(posted)
 
-    def _decided(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
-        ids = [draft.wallet_id for draft in drafts]
+    def _decided(
+        self, ids: Sequence[WalletId], drafts: Sequence[Draft], recorded_at: Instant
+    ) -> Plan:
         before = self._known(ids, drafts)
         recalled = [wallet_id in before for wallet_id in ids]
         debits = list(compress(drafts, recalled))
@@ -182,23 +192,20 @@ class Memory:
         answers = iter(decided)
         outcomes = [next(answers) if known else None for known in recalled]
         return Plan(
-            drafts,
+            ids,
             [o if i in entries else None for i, o in zip(ids, outcomes, strict=True)],
-            [(before[i], after.wallets[i], entries[i]) for i in sorted(entries)],
+            [Move(i, before[i], after.wallets[i], entries[i]) for i in sorted(entries)],
         )
 
     def _missing(self, drafts: Iterable[Draft]) -> set[WalletId]:
-        return {
-            draft.wallet_id
-            for draft in drafts
-            if draft.kind is Kind.DEBIT and draft.wallet_id not in self._wallets
-        }
+        asked = {draft.wallet_id for draft in drafts if draft.kind is Kind.DEBIT}
+        return asked - self._wallets.keys()
 
-    def _known(self, ids: Iterable[WalletId], drafts: Sequence[Draft]) -> dict[WalletId, Wallet]:
+    def _known(self, ids: Sequence[WalletId], drafts: Sequence[Draft]) -> dict[WalletId, Wallet]:
         unsure = {
             draft.tenant_id
-            for draft in drafts
-            if draft.kind is not Kind.DEBIT or draft.wallet_id not in self._wallets
+            for wallet_id, draft in zip(ids, drafts, strict=True)
+            if draft.kind is not Kind.DEBIT or wallet_id not in self._wallets
         }
         return {i: self._wallets[i] for i in ids if i.tenant_id not in unsure}
 
@@ -216,15 +223,15 @@ class Memory:
     def _moved(self, tx: Connection, plan: Plan) -> set[WalletId]:
         if not self._database.is_sqlite:
             numbers = tx.exec_driver_sql(_MOVE, _said(plan)).scalars()
-            return {plan.moves[number][0].id for number in numbers}
+            return {plan.moves[number].wallet_id for number in numbers}
         # All moves or none: on SQLite hardly anybody else writes.
-        wallets = [(*after, before.hash) for before, after, _ in plan.moves]
+        wallets = [(*move.after, move.before.hash) for move in plan.moves]
         if tx.exec_driver_sql(_MOVE_EACH, wallets).rowcount < len(wallets):
             raise _ForgottenError
-        written = [entry for *_, entries in plan.moves for entry in entries]
+        written = [entry for move in plan.moves for entry in move.entries]
         bulk.insert(tx, ENTRIES, written)
         outbox.wrote(tx, written)
-        return {before.id for before, *_ in plan.moves}
+        return {move.wallet_id for move in plan.moves}
 
 
 @contextlib.contextmanager
@@ -273,9 +280,9 @@ def _said(plan: Plan) -> tuple[str, str]:
             "first": entries[0].version,
             "entries": [entry._asdict() for entry in entries],
         }
-        for number, (before, after, entries) in enumerate(plan.moves)
+        for number, (_, before, after, entries) in enumerate(plan.moves)
     ]
-    recorded_at = plan.moves[0][2][0].recorded_at
+    recorded_at = plan.moves[0].entries[0].recorded_at
     return msgspec.json.encode(moves).decode(), str(recorded_at)
 
 

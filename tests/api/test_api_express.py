@@ -109,7 +109,8 @@ class Way:
         protocol = Protocol(self._config, state, {})
         protocol.connection_made(wire)
         for request in requests:
-            for piece in (request.head, *request.pieces):
+            first, *rest = request.pieces or (b"",)
+            for piece in (request.head + first, *rest):
                 if piece and not wire.closed:
                     protocol.data_received(piece)
         if requests[-1].broken_off:
@@ -126,7 +127,8 @@ async def until_quiet(protocol: Protocol, state: ServerState) -> None:
     while True:
         cycle: Any = protocol.cycle
         ended = cycle is None or cycle.response_complete or cycle.disconnected
-        if cycle is seen and ended and not state.tasks:
+        lane = protocol._serving or protocol._unread
+        if cycle is seen and ended and not lane and not state.tasks:
             return
         seen = cycle
         await asyncio.sleep(0.001)
@@ -272,15 +274,22 @@ def batch(*bodies: Any) -> Any:
     return {"debits": keyed}
 
 
-def test_plain_debits_do_not_reach_the_framework(money: Api) -> None:
-    async def unreachable(*_: object) -> None:
-        raise AssertionError
+async def unreachable(*_: object) -> None:
+    """The framework where nothing should come to it."""
+    raise AssertionError
 
-    money.fund(5000)
-    desk = Desk(money.services)
+
+def warm_lane(api: Api, behind: ASGIApp = unreachable) -> Express:
+    """The express lane, which has seen the key, and what is behind it."""
+    desk = Desk(api.services)
     ring = KeyRing(desk)
-    assert money._runner.run(ring.find(money.token))
-    way = Way(Express(unreachable, desk, ring, refusing), money._runner, io.StringIO())
+    assert api._runner.run(ring.find(api.token))
+    return Express(behind, desk, ring, refusing)
+
+
+def test_plain_debits_do_not_reach_the_framework(money: Api) -> None:
+    money.fund(5000)
+    way = Way(warm_lane(money), money._runner, io.StringIO())
 
     def status(body: Any, path: str, key: bytes = b"") -> int:
         headers: Headers = {b"idempotency-key": key or None}
@@ -291,6 +300,53 @@ def test_plain_debits_do_not_reach_the_framework(money: Api) -> None:
     assert status(debit(9999), "/v1/debits", b"d2") == 402
     assert status(batch(debit(1), debit(2)), BATCH) == 200
     assert money.balance() == (5000 - 1900 - 3, 0)
+
+
+def test_what_common_clients_send_does_not_reach_the_framework(money: Api) -> None:
+    money.fund(5000)
+    way = Way(warm_lane(money), money._runner, io.StringIO())
+    texts: dict[str, Any] = {
+        "description": 'Gr\u00f6\u00dfe "XL"\n',
+        "reference": "",
+        "metadata": {"\u20ac": "\\"},
+    }
+    bodies = (
+        json.dumps(debit(1, **texts, period=None)).encode(),
+        json.dumps(debit(2, **texts), ensure_ascii=False, indent=2).encode(),
+    )
+    clients: tuple[Headers, ...] = (
+        {b"content-type": b"application/json; charset=utf-8", b"connection": b"Keep-Alive"},
+        {b"accept": b"*/*", b"user-agent": b"python-requests/2.32", b"x-request-id": b"r-1"},
+    )
+    for n, headers in enumerate(clients):
+        [whole] = plain(money.token.encode(), bodies[n], "/v1/debits", headers).pieces
+        key: Headers = {b"idempotency-key": b"c%d" % n, **headers}
+        asked = plain(money.token.encode(), whole, "/v1/debits", key)
+        assert way.ask(asked).status == 201
+        assert way.ask(asked._replace(pieces=(b"", whole[:7], whole[7:]))).status == 201
+    assert money.balance() == (5000 - 3, 0)
+
+
+def test_a_server_that_stops_answers_what_it_has_taken_and_closes(money: Api) -> None:
+    money.fund(5000)
+    config = server(warm_lane(money), drain_timeout_s=1).config
+
+    async def stop_meanwhile() -> tuple[list[bytes], bool]:
+        request, wire = plain(money.token.encode(), debit(1), "/v1/debits", {}), Wire()
+        protocol = Protocol(config, ServerState(), {})
+        protocol.connection_made(wire)
+        protocol.data_received(request.head + request.pieces[0])
+        protocol.shutdown()
+        assert not wire.closed
+        await until_quiet(protocol, protocol.server_state)
+        protocol.connection_lost(None)
+        return wire.written, wire.closed
+
+    [written], closed = money._runner.run(stop_meanwhile())
+    assert b"HTTP/1.1 201 Created\r\n" in written
+    assert b"\r\nconnection: close\r\n" in written
+    assert closed
+    assert money.balance() == (4999, 0)
 
 
 def test_a_debit_its_repetition_and_its_declines_are_answered_alike(warm: Both) -> None:
@@ -454,9 +510,6 @@ def test_requests_one_behind_the_other_are_answered_in_order(warm: Both) -> None
 
 def test_a_slow_body_is_the_frameworks_to_wait_for(money: Api) -> None:
     money.fund(5000)
-    desk = Desk(money.services)
-    ring = KeyRing(desk)
-    assert money._runner.run(ring.find(money.token))
     began = asyncio.Event()
 
     async def waiting(_scope: Any, receive: Any, send: Any) -> None:
@@ -467,12 +520,15 @@ def test_a_slow_body_is_the_frameworks_to_wait_for(money: Api) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
+    lane = warm_lane(money, waiting)
+
     async def dawdle() -> list[Reply]:
-        config = server(Express(waiting, desk, ring, refusing), drain_timeout_s=1).config
+        config = server(lane, drain_timeout_s=1).config
         request, wire = plain(money.token.encode(), debit(1), "/v1/debits", {}), Wire()
         protocol = Protocol(config, ServerState(), {})
         protocol.connection_made(wire)
         protocol.data_received(request.head)
+        assert not began.is_set()
         await began.wait()
         protocol.data_received(request.pieces[0])
         await until_quiet(protocol, protocol.server_state)

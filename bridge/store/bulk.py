@@ -20,7 +20,7 @@ def insert(tx: Connection, table: Table, rows: Rows, conflict: str = "") -> None
     if not rows:
         return
     if tx.dialect.name == "sqlite":
-        tx.exec_driver_sql(_insert_each(table, conflict), list(rows))
+        tx.exec_driver_sql(insert_each(table, conflict), list(rows))
     else:
         tx.exec_driver_sql(_insert_all(table, conflict), (_json(rows, table),))
 
@@ -89,7 +89,8 @@ def _insert_all(table: Table, conflict: str) -> str:
 
 
 @cache
-def _insert_each(table: Table, conflict: str) -> str:
+def insert_each(table: Table, conflict: str = "") -> str:
+    """Return SQLite's INSERT of one row, whose parameters are the table's columns in order."""
     marks = ", ".join("?" * len(table.columns))
     return f"INSERT INTO {table.name} ({', '.join(_names(table))}) VALUES ({marks}) {conflict}"
 

@@ -1,6 +1,7 @@
 """Engines and their database transactions: the only place that commits."""
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bridge.domain.errors import ConfigurationError, UnavailableError
+from bridge.store.pen import Pen
 from bridge.store.pipe import Pipe
 
 LOCK_WAIT_S = 10
@@ -37,11 +39,9 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.written = threading.Event()
         self._pooler = pooler
+        self._pens: list[Pen] = []
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
-            self._impatient = _sqlite_engine(
-                self.url, begin="BEGIN IMMEDIATE", connections_max=1, wait_s=0
-            )
             self._reader = _sqlite_engine(self.url, begin="BEGIN", connections_max=READERS_MAX)
         else:
             self._writer = _postgresql_engine(self.url, pooler=pooler)
@@ -79,20 +79,12 @@ class Database:
         session = {**address, **_session(pooler=False), "autocommit": True}
         return Pipe(lambda: AsyncConnection.connect(**session), statements)
 
-    def begun_at_once(self) -> Connection:
-        """Return a connection that has begun to write to SQLite; commit or not, then close it.
-
-        Raises UnavailableError at once where somebody else writes. One connection object for each
-        database transaction: SQLAlchemy keeps none that failed to begin fit for another try.
-        """
-        with _advice():
-            connection = self._impatient.connect()
-            try:
-                connection.begin()
-            except BaseException:
-                connection.close()
-                raise
-            return connection
+    def pen(self) -> Pen | None:
+        """Return a connection of its own that never waits to write; None on PostgreSQL."""
+        if not self.is_sqlite:
+            return None
+        self._pens.append(Pen(self._impatient))
+        return self._pens[-1]
 
     def checkpoint(self) -> None:
         """Copy what SQLite's log holds into the database file, as far as nobody reads the old."""
@@ -107,10 +99,22 @@ class Database:
 
     def close(self) -> None:
         """Give up all connections."""
-        if self.is_sqlite:
-            self._impatient.dispose()
+        for pen in self._pens:
+            pen.close()
         self._writer.dispose()
         self._reader.dispose()
+
+    def _impatient(self) -> sqlite3.Connection:
+        [file], more = self._writer.dialect.create_connect_args(self.url)
+        connection = sqlite3.connect(
+            file,
+            isolation_level=None,
+            timeout=0,
+            check_same_thread=False,
+            uri=bool(more.get("uri")),
+        )
+        _prepare(connection)
+        return connection
 
 
 def _checked(url: str) -> URL:
@@ -130,29 +134,18 @@ def _checked(url: str) -> URL:
     return parsed
 
 
-def _sqlite_engine(
-    url: URL, *, begin: str, connections_max: int, wait_s: int = LOCK_WAIT_S
-) -> Engine:
+def _sqlite_engine(url: URL, *, begin: str, connections_max: int) -> Engine:
     engine = create_engine(
         url,
         # autocommit at the driver: the database transactions begin where SQLAlchemy says, below
-        connect_args={"isolation_level": None, "timeout": wait_s},
+        connect_args={"isolation_level": None, "timeout": LOCK_WAIT_S},
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=LOCK_WAIT_S,
     )
 
     def prepare(connection: Any, _record: object) -> None:
-        # FULL, since NORMAL loses acknowledged money when the power goes (WAL or not).
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            # Commits checkpoint only where `checkpoints` cannot keep up: 64 MiB in pages of 4 KiB.
-            "wal_autocheckpoint=16384",
-            "foreign_keys=ON",
-            "trusted_schema=OFF",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        _prepare(connection)
 
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
@@ -160,6 +153,19 @@ def _sqlite_engine(
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", start)
     return engine
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    for pragma in (
+        "journal_mode=WAL",
+        # FULL, since NORMAL loses acknowledged money when the power goes (WAL or not).
+        "synchronous=FULL",
+        # Commits checkpoint only where `checkpoints` cannot keep up: 64 MiB in pages of 4 KiB.
+        "wal_autocheckpoint=16384",
+        "foreign_keys=ON",
+        "trusted_schema=OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 # We look rows up by index, some hundred at once, in the order they are asked for. PostgreSQL takes

@@ -21,8 +21,8 @@ from bridge.domain.clock import Instant
 from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
-from bridge.store import bulk, outbox, tables
-from bridge.store.among import among, statement
+from bridge.store import bulk, tables
+from bridge.store.among import statement
 from bridge.store.database import Connection, Database
 from bridge.store.pipe import Rows
 
@@ -54,6 +54,11 @@ class Plan(NamedTuple):
     outcomes: Sequence[Outcome | None] = ()
     moves: Sequence[Move] = ()
 
+    @property
+    def recorded_at(self) -> Instant:
+        """When its entries are recorded."""
+        return self.moves[0].entries[0].recorded_at
+
     def outcomes_if(self, moved: Container[WalletId]) -> list[Outcome | None]:
         """Return the outcomes of the wallets that were written, None for all other drafts."""
         return [
@@ -70,9 +75,9 @@ class Memory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._standing: Connection | None = None
         self._wallets: dict[WalletId, Wallet] = {}
         self._pipe = database.pipe({"recall": _numbered(_RECALL), "move": _numbered(_MOVE)})
+        self._pen = database.pen()
 
     def can_ask(self) -> bool:
         """Tell whether PostgreSQL can be asked in the event loop now."""
@@ -88,17 +93,19 @@ class Memory:
 
         missing = self._missing(drafts)
         if missing and self._pipe is not None:
-            self._pipe.ask("recall", [msgspec.json.encode(sorted(missing)).decode()], learn)
+            self._pipe.ask("recall", [_json(sorted(missing))], learn)
         else:
             then()
 
     def recall(self, drafts: Iterable[Draft]) -> None:
         """Do so on SQLite; `begin` goes on with, or gives up, what this may begin."""
-        if missing := self._missing(drafts):
+        missing = self._missing(drafts)
+        if missing and self._pen is not None:
             with _failing_quietly():
-                self._learn(among(self._stand(), WALLETS, WalletId._fields, missing))
+                self._pen.begin()
+                self._learn(self._pen.read(_RECALL_EACH, _json(sorted(missing))))
                 return
-            self.close()
+            self._pen.give_up()
 
     def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
         """Decide debits on remembered wallets; of a tenant's drafts all are decided, or none.
@@ -137,36 +144,29 @@ class Memory:
 
     def begin(self, plan: Plan) -> set[WalletId]:
         """Write as `write` does, but leave the commit to `commit`; nothing where SQLite is busy."""
-        if plan.moves:
+        if self._pen is not None:
             with _failing_quietly():
-                return self._moved(self._stand(), plan)
-        self.close()
+                if plan.moves:
+                    self._pen.begin()
+                    return _moved_each(self._pen.write, plan)
+            self._pen.give_up()
         return set()
 
     def commit(self) -> bool:
         """Commit what was begun, in any thread; False where that fails."""
-        done = False
         with _failing_quietly():
-            if self._standing is not None:
-                self._standing.commit()
+            if self._pen is not None:
+                self._pen.commit()
                 self._database.written.set()
-                done = True
-        if self._standing is not None and not done:
-            # SQLAlchemy does not roll back what it failed to commit, and SQLite would stay locked.
-            self._standing.invalidate()
-        self.close()
-        return done
+                return True
+        return False
 
     def hang_up(self) -> None:
         """Ask nothing more in the event loop; to be called in it."""
         if self._pipe is not None:
             self._pipe.close()
-
-    def close(self) -> None:
-        """Give up what was begun and not committed."""
-        if self._standing is not None:
-            self._standing.close()
-            self._standing = None
+        if self._pen is not None:
+            self._pen.close()
 
     def keep(self, plan: Plan, moved: Container[WalletId]) -> None:
         """Remember what was written, and forget what was not as remembered."""
@@ -215,23 +215,22 @@ class Memory:
         for wallet in map(Wallet._make, wallets):
             self._wallets[wallet.id] = wallet
 
-    def _stand(self) -> Connection:
-        if self._standing is None:
-            self._standing = self._database.begun_at_once()
-        return self._standing
-
     def _moved(self, tx: Connection, plan: Plan) -> set[WalletId]:
-        if not self._database.is_sqlite:
-            numbers = tx.exec_driver_sql(_MOVE, _said(plan)).scalars()
-            return {plan.moves[number].wallet_id for number in numbers}
-        # All moves or none: on SQLite hardly anybody else writes.
-        wallets = [(*move.after, move.before.hash) for move in plan.moves]
-        if tx.exec_driver_sql(_MOVE_EACH, wallets).rowcount < len(wallets):
-            raise _ForgottenError
-        written = [entry for move in plan.moves for entry in move.entries]
-        bulk.insert(tx, ENTRIES, written)
-        outbox.wrote(tx, written)
-        return {move.wallet_id for move in plan.moves}
+        if self._database.is_sqlite:
+            return _moved_each(lambda *said: tx.exec_driver_sql(*said).rowcount, plan)
+        numbers = tx.exec_driver_sql(_MOVE, _said(plan)).scalars()
+        return {plan.moves[number].wallet_id for number in numbers}
+
+
+def _moved_each(write: Callable[[str, list[Any]], int], plan: Plan) -> set[WalletId]:
+    """Write row by row, all moves or none: on SQLite hardly anybody else writes."""
+    wallets = [(*move.after, move.before.hash) for move in plan.moves]
+    if write(_MOVE_EACH, wallets) < len(wallets):
+        raise _ForgottenError
+    write(_ENTER_EACH, [entry for move in plan.moves for entry in move.entries])
+    spans = [(*move.wallet_id, move.entries[0].version, move.after.version) for move in plan.moves]
+    write(_TELL_EACH, [(plan.recorded_at, _json(spans))])
+    return {move.wallet_id for move in plan.moves}
 
 
 @contextlib.contextmanager
@@ -282,8 +281,11 @@ def _said(plan: Plan) -> tuple[str, str]:
         }
         for number, (_, before, after, entries) in enumerate(plan.moves)
     ]
-    recorded_at = plan.moves[0].entries[0].recorded_at
-    return msgspec.json.encode(moves).decode(), str(recorded_at)
+    return _json(moves), str(plan.recorded_at)
+
+
+def _json(content: Any) -> str:
+    return msgspec.json.encode(content).decode()
 
 
 # The wallets come in locking order and are locked in it, since sessions of ours join by nested
@@ -304,4 +306,7 @@ _MOVE = (
     " SELECT number FROM moved"
 )
 _RECALL = statement("postgresql", WALLETS, WalletId._fields, Wallet._fields)
+_RECALL_EACH = statement("sqlite", WALLETS, WalletId._fields, Wallet._fields)
 _MOVE_EACH = f"{bulk.update_each(WALLETS)} AND hash = ?{len(Wallet._fields) + 1}"
+_ENTER_EACH = bulk.insert_each(ENTRIES)
+_TELL_EACH = "INSERT INTO outbox (recorded_at, content) VALUES (?, ?)"

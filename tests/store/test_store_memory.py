@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 
 from bridge.domain.clock import Clock
 from bridge.domain.entry import Draft, EntryId, Kind, Outcome
@@ -25,6 +25,7 @@ from bridge.store import memory as remembering
 from bridge.store.batcher import Batcher
 from bridge.store.database import Connection, Database
 from bridge.store.memory import Memory, Plan
+from bridge.store.pen import Pen
 from bridge.store.pipe import Answer, Pipe, Rows
 from tests.store.drafting import (
     NOON,
@@ -454,6 +455,22 @@ class Cut(Pipe):
         super().ask(name, parameters, lose)
 
 
+class Blunt(Pen):
+    """A pen whose commits may fail."""
+
+    def __init__(self, whole: Pen, sever: Callable[[], None]) -> None:
+        vars(self).update(vars(whole))
+        self._sever = sever
+
+    def commit(self) -> None:
+        try:
+            self._sever()
+        except UnavailableError:
+            self.give_up()
+            raise
+        super().commit()
+
+
 class Severed(Database):
     """A database of which a commit fails, or its answer gets lost, once, when it is told to."""
 
@@ -469,12 +486,11 @@ class Severed(Database):
         pipe = super().pipe(statements)
         return pipe and Cut(pipe, self._sever)
 
-    def begun_at_once(self) -> Connection:
-        connection = super().begun_at_once()
-        event.listen(connection, "commit", self._sever)
-        return connection
+    def pen(self) -> Pen | None:
+        pen = super().pen()
+        return pen and Blunt(pen, self._sever)
 
-    def _sever(self, _: object = None) -> None:
+    def _sever(self) -> None:
         if self.severed:
             self.severed = False
             raise UnavailableError("the connection was lost")
@@ -599,7 +615,7 @@ def test_what_could_not_begin_while_sqlite_was_busy_is_not_half_written_later(
     memory = Memory(reference)
     asked = [debit(10), debit(10, tenant_id="beta")]
     memory.recall(asked)
-    memory.close()
+    memory.begin(Plan())
     plan = memory.plan(asked, NOON)
     with reference.write():
         assert memory.begin(plan) == set()

@@ -1,0 +1,60 @@
+"""SQLite written from an event loop: the driver's own connection, which waits for nobody.
+
+SQLAlchemy's way to begin, to write and to commit takes as long as several debits.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class Pen:
+    """A connection for one database transaction after the other.
+
+    One thread at a time may use it. All of it raises sqlite3.Error; then nothing was written.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+        self._begun = False
+
+    def begin(self) -> None:
+        """Begin to write, unless that was done; fails at once where somebody else writes."""
+        if not self._begun:
+            self._open().execute("BEGIN IMMEDIATE")
+            self._begun = True
+
+    def read(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, after `begin`."""
+        return self._open().execute(query, parameters).fetchall()
+
+    def write(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute a statement for each row, after `begin`; returns how many rows were changed."""
+        return self._open().executemany(statement, rows).rowcount
+
+    def commit(self) -> None:
+        """Commit what was begun, in any thread."""
+        try:
+            self._open().commit()
+        except sqlite3.Error:
+            self.give_up()
+            raise
+        self._begun = False
+
+    def give_up(self) -> None:
+        """Take back what was begun and not committed."""
+        if self._begun:
+            self._begun = False
+            self._open().rollback()
+
+    def close(self) -> None:
+        """Give up the connection; another is made when there is more to write."""
+        connection, self._connection, self._begun = self._connection, None, False
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection

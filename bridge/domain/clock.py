@@ -42,7 +42,7 @@ def to_datetime(instant: Instant) -> datetime:
 @lru_cache  # what is posted together is shown together
 def isoformat(instant: Instant) -> str:
     """Return the instant as RFC 3339 in UTC, e.g. 2026-11-22T15:39:29.000000Z."""
-    return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return to_datetime(instant).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse(text: str) -> Instant:

@@ -8,22 +8,24 @@ than the work (docs/decisions/0016).
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import structlog
+from prometheus_client import Counter
 
 from bridge import metrics
 from bridge.domain.clock import Clock, Instant
-from bridge.domain.entry import Draft, Outcome
+from bridge.domain.entry import Draft, Kind, Outcome
 from bridge.domain.errors import BacklogFullError, StoppingError, UnavailableError
 from bridge.domain.wallet import WalletId
 from bridge.store import ledger, renewals
@@ -125,7 +127,7 @@ class Batcher:
             self._calls.append(_Call(drafts, answer))
             idle, self._busy = not self._busy, True
         if idle:
-            self._run_soon(self._begin)
+            self._begin_soon()
 
     def submit(self, drafts: Sequence[Draft]) -> Future[list[Outcome]]:
         """Hand in drafts, for threads that can wait: the future has, or raises, the result."""
@@ -139,6 +141,14 @@ class Batcher:
 
         self.hand_in(drafts, answer)
         return future
+
+    def _begin_soon(self) -> None:
+        # To wake an event loop from within takes the kernel longer than a debit takes us.
+        with contextlib.suppress(RuntimeError):
+            if asyncio.get_running_loop() is self._loop:
+                self._loop.call_soon(self._begin)
+                return
+        self._run_soon(self._begin)
 
     def _run_soon(self, function: Callable[[], None]) -> None:
         if self._loop is None:
@@ -268,15 +278,16 @@ def _whole(part: Sequence[Outcome | None], late: Result) -> Result:
 def _measure(batch: _Batch) -> None:
     metrics.batch_size.observe(len(batch.drafts))
     metrics.batch_seconds.observe(time.perf_counter() - batch.started)
-    outcomes = (
-        outcome for result in batch.results if isinstance(result, list) for outcome in result
-    )
-    drafts = (
-        draft
-        for call, result in zip(batch.calls, batch.results, strict=True)
-        if isinstance(result, list)
-        for draft in call.drafts
-    )
-    what = Counter((d.kind, o.status) for d, o in zip(drafts, outcomes, strict=True))
-    for (kind, status), number in what.items():
-        metrics.drafts_total.labels(kind.value, status).inc(number)
+    seen: dict[tuple[Kind, str], int] = {}
+    for call, result in zip(batch.calls, batch.results, strict=True):
+        if isinstance(result, list):
+            for draft, outcome in zip(call.drafts, result, strict=True):
+                what = draft.kind, outcome.status
+                seen[what] = seen.get(what, 0) + 1
+    for what, number in seen.items():
+        _meter(*what).inc(number)
+
+
+@cache
+def _meter(kind: Kind, status: str) -> Counter:
+    return metrics.drafts_total.labels(kind.value, status)

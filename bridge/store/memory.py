@@ -199,7 +199,7 @@ class Memory:
 
     def _missing(self, drafts: Iterable[Draft]) -> set[WalletId]:
         asked = {draft.wallet_id for draft in drafts if draft.kind is Kind.DEBIT}
-        return asked - self._wallets.keys()
+        return {wallet_id for wallet_id in asked if wallet_id not in self._wallets}
 
     def _known(self, ids: Sequence[WalletId], drafts: Sequence[Draft]) -> dict[WalletId, Wallet]:
         unsure = {

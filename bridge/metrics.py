@@ -116,7 +116,8 @@ inbox_waiting = Gauge(
 # Renewals.
 renewals_total = Counter(
     "bridge_renewals_total",
-    "Renewals by what happened when they were looked at (upcoming, paid, payment_failed, lapsed).",
+    "Renewals by what happened when they were looked at (upcoming, paid, payment_failed, lapsed,"
+    " put_off).",
     ("outcome",),
     registry=registry,
 )

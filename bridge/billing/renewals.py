@@ -13,7 +13,7 @@ from bridge.domain.errors import BridgeError
 from bridge.domain.renewal import Renewal, Status, Terms, agreed, ended
 from bridge.store import renewals, reports
 from bridge.store.database import Database
-from bridge.store.renewals import ByHand
+from bridge.store.renewals import PUT_OFF, ByHand
 
 BATCH_MAX = 200
 """Renewals that share a commit, and so the longest that a debit of the API waits for them."""
@@ -24,10 +24,19 @@ BATCH_SQLITE_MAX = 50
 PAUSE_MAX_S = 0.5
 """How long the run waits between two batches at most. It waits as long as the batch took."""
 
-PUT_OFF = HOUR
-"""How long a renewal waits that could not be dealt with."""
+WAIT = HOUR
+"""How long a renewal is put off that could not be looked at."""
+
+PUT_OFF_MAX = 10
+"""Renewals that a run puts off before it ends: so many hardly fail by themselves."""
 
 _log = structlog.get_logger()
+
+
+class RenewalsFailingError(BridgeError):
+    """Many renewals could not be looked at."""
+
+    code = "renewals_failing"
 
 
 class Renewals:
@@ -79,8 +88,8 @@ class Renewals:
     def run(self, stopping: Callable[[], bool]) -> Counter[str]:
         """Announce, debit and lapse whatever is due; returns how many, by event.
 
-        Several processes may do so at once. What cannot be dealt with is put off, and stops none
-        of its neighbours.
+        Several processes may do so at once. What cannot be looked at is put off, and stops none of
+        its neighbours. Raises RenewalsFailingError where PUT_OFF_MAX of them were.
         """
         counts: Counter[str] = Counter()
         size = self._batch_max
@@ -88,15 +97,16 @@ class Renewals:
             started = time.monotonic()
             try:
                 became = self._batch(size)
-            except BridgeError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one bad row must not stop its neighbours
+            except Exception as error:
+                if isinstance(error, BridgeError) or size == 1:
+                    raise
                 _log.warning("renewals failed", renewals=size, error=repr(error))
-                size = self._smaller(size)
+                size //= 2  # one bad row must not stop its neighbours
                 continue
             if not became:
                 break
             counts += became
+            _check(counts)
             size = min(self._batch_max, 2 * size)
             time.sleep(min(PAUSE_MAX_S, time.monotonic() - started))
         return counts
@@ -106,19 +116,20 @@ class Renewals:
             return renewals.due(tx, self._clock())
 
     def _batch(self, size: int) -> Counter[str]:
+        now = self._clock()
         with self._database.write() as tx:
-            became = renewals.renew(tx, self._clock(), size)
+            if size == 1:
+                became = renewals.renew_first(tx, now, now + WAIT)
+            else:
+                became = renewals.renew(tx, now, size)
         for outcome, number in became.items():
             metrics.renewals_total.labels(outcome.removeprefix("renewal.")).inc(number)
         return became
 
-    def _smaller(self, size: int) -> int:
-        """Return the size of the next batch; of one that failed alone, put the renewal off."""
-        if size > 1:
-            return size // 2
-        now = self._clock()
-        with self._database.write() as tx:
-            renewal = renewals.put_off(tx, now, now + PUT_OFF)
-        if renewal is not None:
-            _log.error("renewal put off", tenant=renewal.tenant_id, reference=renewal.reference)
-        return 1
+
+def _check(counts: Counter[str]) -> None:
+    if counts[PUT_OFF] >= PUT_OFF_MAX:
+        raise RenewalsFailingError(
+            f"{PUT_OFF_MAX} renewals could not be looked at and are tried again in an hour; the log"
+            " says why, and the next run goes on with the others"
+        )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from bridge.domain import renewal as rules
 from bridge.domain.clock import Instant, isoformat
@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 RENEWALS = tables.table(tables.Renewal)
 PAYMENTS = tables.table(tables.RenewalPayment)
+
+PUT_OFF = "put_off"
+"""What became of a renewal that could not be looked at; others are counted by their event."""
 
 
 class RenewalNotFoundError(NotFoundError):
@@ -147,25 +150,31 @@ def oldest(tx: Connection) -> Instant | None:
     return tx.execute(select(func.min(RENEWALS.c.look_at))).scalar()
 
 
-def put_off(tx: Connection, now: Instant, until: Instant) -> Renewal | None:
-    """Let the first renewal to be looked at wait, and return it; None where nothing is to do."""
-    for renewal in _claimed(tx, now, 1):
-        bulk.update(tx, RENEWALS, [renewal._replace(look_at=until)])
-        return renewal
-    return None
-
-
 def renew(tx: Connection, now: Instant, limit: int) -> Counter[str]:
     """Look at up to `limit` renewals whose time it is: announce, debit or lapse them.
 
     Each is taken one period further at most; one that is due again comes again. Others may do the
     same at the same time. Returns how many of them there were, by event; none: nothing is to do.
     """
-    taken = _claimed(tx, now, limit)
-    early = _early(tx, taken, now)
-    late = sorted(set(taken) - set(early), key=lambda one: one.turn)
-    became = [*_announced(tx, early, now), *_debited(tx, late, now)]
-    return _kept(tx, became)
+    return _renewed(tx, _claimed(tx, now, limit), now)
+
+
+def renew_first(tx: Connection, now: Instant, until: Instant) -> Counter[str]:
+    """Look at the first renewal whose time it is; where that fails, it is PUT_OFF `until` then.
+
+    Raises OperationalError and InterfaceError: a database that is away puts nothing off.
+    """
+    taken = _claimed(tx, now, 1)
+    try:
+        with tx.begin_nested():
+            return _renewed(tx, taken, now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        [renewal] = taken
+        log.exception("renewal put off", tenant=renewal.tenant_id, reference=renewal.reference)
+        bulk.update(tx, RENEWALS, [renewal._replace(look_at=until)])
+        return Counter({PUT_OFF: 1})
 
 
 def settle(tx: Connection, outcomes: Iterable[Outcome], now: Instant) -> list[Outcome]:
@@ -273,6 +282,13 @@ def _claimed(tx: Connection, now: Instant, limit: int) -> list[Renewal]:
     order = (RENEWALS.c.look_at, RENEWALS.c.priority, RENEWALS.c.tenant_id, RENEWALS.c.reference)
     query = select(RENEWALS).where(RENEWALS.c.look_at <= now).order_by(*order).limit(limit)
     return [Renewal._make(row) for row in tx.execute(query.with_for_update(skip_locked=True))]
+
+
+def _renewed(tx: Connection, taken: Sequence[Renewal], now: Instant) -> Counter[str]:
+    early = _early(tx, taken, now)
+    late = sorted(set(taken) - set(early), key=lambda one: one.turn)
+    became = [*_announced(tx, early, now), *_debited(tx, late, now)]
+    return _kept(tx, became)
 
 
 def _early(tx: Connection, renewals: Iterable[Renewal], now: Instant) -> list[Renewal]:

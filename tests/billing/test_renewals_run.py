@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
@@ -11,7 +12,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from bridge import metrics
-from bridge.billing.renewals import BATCH_MAX, BATCH_SQLITE_MAX, Renewals
+from bridge.billing.renewals import (
+    BATCH_MAX,
+    BATCH_SQLITE_MAX,
+    PUT_OFF_MAX,
+    Renewals,
+    RenewalsFailingError,
+)
 from bridge.domain.clock import DAY, HOUR
 from bridge.domain.errors import InvalidRequestError, UnavailableError
 from bridge.domain.renewal import Renewal, Status
@@ -30,6 +37,10 @@ def desk(database: Database, clock: FakeClock) -> Renewals:
 
 def many(number: int, **fields: Any) -> list[Renewal]:
     return [renewal(f"sub-{n:03}", amount=1, **fields) for n in range(number)]
+
+
+def spoiled(renewal: Renewal) -> Renewal:
+    return renewal._replace(timezone="Atlantis/Poseidonis")
 
 
 @contextlib.contextmanager
@@ -160,11 +171,22 @@ def test_a_renewal_that_cannot_be_dealt_with_is_put_off_and_its_neighbours_are_p
 ) -> None:
     """Its zone was dropped from the time zone database, say."""
     keep(database, *many(60))
-    keep(database, kept(database, "sub-007")._replace(timezone="Atlantis/Poseidonis"))
+    keep(database, spoiled(kept(database, "sub-007")))
     posted(database, adjustment(100))
-    assert desk.run(lambda: False) == {"renewal.paid": 59}
+    assert desk.run(lambda: False) == {"renewal.paid": 59, "put_off": 1}
     assert kept(database, "sub-007").look_at == clock() + HOUR
     assert desk.run(lambda: False) == {}
+
+
+def test_a_run_that_fails_wherever_it_looks_ends_and_puts_off_few(
+    database: Database, desk: Renewals, clock: FakeClock
+) -> None:
+    """It is our mistake then, and the others are paid as soon as that is mended."""
+    keep(database, *map(spoiled, many(30)))
+    with pytest.raises(RenewalsFailingError, match="10 renewals"):
+        desk.run(lambda: False)
+    waiting = Counter(kept(database, one.reference).look_at for one in many(30))
+    assert waiting == {clock() + HOUR: PUT_OFF_MAX, many(1)[0].look_at: 30 - PUT_OFF_MAX}
 
 
 def test_a_database_that_is_away_ends_the_run_and_puts_nothing_off(

@@ -5,10 +5,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from psycopg import Cursor
+from sqlalchemy import Engine, event
 
 from bridge.domain import renewal as rules
-from bridge.domain.clock import DAY, HOUR
+from bridge.domain.clock import DAY, HOUR, Instant
 from bridge.domain.entry import Draft
+from bridge.domain.errors import UnavailableError
 from bridge.domain.renewal import Renewal, Status, Unit, agreed
 from bridge.domain.wallet import WalletId
 from bridge.store import renewals
@@ -36,6 +39,11 @@ def by_the_core(renewal: Renewal, amount: int) -> Draft:
     key = rules.key(renewal.reference, renewal.period)
     named = debit(amount, caller=rules.CALLER, key=key)
     return named._replace(digest=digest)
+
+
+def spoiled(reference: str, due_at: Instant = NOON) -> Renewal:
+    """A renewal that cannot be looked at: its zone was dropped from the time zone database, say."""
+    return renewal(reference, due_at)._replace(timezone="Atlantis/Poseidonis")
 
 
 # Kept
@@ -264,17 +272,38 @@ def test_an_overdue_one_is_no_news_to_a_clock_that_was_set_back(database: Databa
     assert renew(database, NOON - HOUR) == {"payment_failed": 1}
 
 
-def test_the_first_one_can_be_put_off_so_that_others_come(database: Database) -> None:
+def first(database: Database) -> Counter[str]:
+    """Look at the first one alone."""
+    with database.write() as tx:
+        return renewals.renew_first(tx, NOON, NOON + HOUR)
+
+
+def test_the_first_one_is_put_off_where_it_fails_and_others_come(database: Database) -> None:
     posted(database, adjustment(1900))
-    keep(database, renewal("a", NOON - DAY), renewal("b"))
-    with database.write() as tx:
-        waiting = renewals.put_off(tx, NOON, NOON + HOUR)
-    assert waiting
-    assert waiting.reference == "a"
-    assert renew(database) == {"paid": 1}
+    keep(database, spoiled("a", NOON - DAY), renewal("b"))
+    assert first(database) == {"put_off": 1}
+    assert kept(database, "a").look_at == NOON + HOUR
+    assert first(database) == {"renewal.paid": 1}
     assert periods(database) == ["b/2026-11-22"]
-    with database.write() as tx:
-        assert renewals.put_off(tx, NOON, NOON + HOUR) is None
+    assert first(database) == {}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_goes_away_in_the_middle_puts_nothing_off(database: Database) -> None:
+    made = renewal()
+    keep(database, made)
+
+    def end(_tx: object, cursor: Cursor, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE renewals"):
+            pid = cursor.connection.info.backend_pid
+            with database.read() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 10000)")
+
+    event.listen(Engine, "before_cursor_execute", end)
+    with pytest.raises(UnavailableError):
+        first(database)
+    event.remove(Engine, "before_cursor_execute", end)
+    assert kept(database) == made
 
 
 def test_two_replicas_share_the_work_and_pay_everything_once(database_url: str) -> None:
@@ -305,11 +334,10 @@ def test_two_replicas_share_the_work_and_pay_everything_once(database_url: str) 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_what_another_replica_has_claimed_is_left_to_it(database: Database) -> None:
     posted(database, adjustment(5000))
-    keep(database, renewal("a"), renewal("b"))
+    keep(database, renewal("a"), spoiled("b"))
     with database.write() as other:
         assert renewals.renew(other, NOON, 1) == {"renewal.paid": 1}
-        with database.write() as tx:
-            assert renewals.put_off(tx, NOON, NOON + DAY) == renewal("b")
+        assert first(database) == {"put_off": 1}
     assert renew(database) == {}
 
 

@@ -42,6 +42,8 @@ def upgrade() -> None:
     ledger()
     orders()
     deposits()
+    payment_requests()
+    portal_sessions()
     service()
     if op.get_bind().dialect.name == "postgresql":
         op.create_index(
@@ -202,7 +204,7 @@ def orders() -> None:
 
 
 def deposits() -> None:
-    """What tenants are about to pay, and their way to the page where they do."""
+    """What tenants are about to bring."""
     op.create_table(
         "deposits",
         key("tenant_id"),
@@ -236,12 +238,17 @@ def deposits() -> None:
         number("credited_at", nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "deposit_id"),
     )
-    owner = ["tenant_id", "caller", "idempotency_key"]
-    op.create_index("deposits_key", "deposits", owner, unique=True)
+    op.create_index(
+        "deposits_key", "deposits", ["tenant_id", "caller", "idempotency_key"], unique=True
+    )
     op.create_index("deposits_id", "deposits", ["deposit_id"], unique=False)
     op.create_index("deposits_order", "deposits", ["storefront", "order_id"], unique=False)
     op.create_index("deposits_watch", "deposits", ["storefront", "watch_at"], unique=False)
     op.create_index("deposits_expiry", "deposits", ["status", "expires_at"], unique=False)
+
+
+def payment_requests() -> None:
+    """What tenants are asked to pay."""
     op.create_table(
         "payment_requests",
         key("tenant_id"),
@@ -264,8 +271,17 @@ def deposits() -> None:
         number("changed_at"),
         sa.PrimaryKeyConstraint("tenant_id", "request_id"),
     )
-    op.create_index("payment_requests_key", "payment_requests", owner, unique=True)
+    op.create_index(
+        "payment_requests_key",
+        "payment_requests",
+        ["tenant_id", "caller", "idempotency_key"],
+        unique=True,
+    )
     op.create_index("payment_requests_id", "payment_requests", ["request_id"], unique=False)
+
+
+def portal_sessions() -> None:
+    """The tenants' way to their page."""
     op.create_table(
         "portal_sessions",
         key("tenant_id"),

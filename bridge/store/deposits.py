@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, tuple_, update
 
 from bridge.domain.clock import Instant, isoformat
 from bridge.domain.deposit import UNDER_WAY, Status, next_look, waiting_for
@@ -111,10 +111,7 @@ def of_tenant(
     if statuses:
         query = query.where(DEPOSITS.c.status.in_(statuses))
     if before is not None:
-        created_at, deposit_id = before
-        older = DEPOSITS.c.created_at < created_at
-        same = (DEPOSITS.c.created_at == created_at) & (DEPOSITS.c.deposit_id < deposit_id)
-        query = query.where(older | same)
+        query = query.where(tuple_(DEPOSITS.c.created_at, DEPOSITS.c.deposit_id) < before)
     order = (DEPOSITS.c.created_at.desc(), DEPOSITS.c.deposit_id.desc())
     return [_deposit(row) for row in tx.execute(query.order_by(*order).limit(limit))]
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select, text, tuple_
 
 from bridge.domain.clock import Instant, isoformat
 from bridge.domain.entry import PLANS, POSTED, Draft, Kind, Outcome, request_digest
@@ -118,10 +118,7 @@ def of_tenant(
     if status is not None:
         query = query.where(REQUESTS.c.status == status)
     if before is not None:
-        created_at, request_id = before
-        older = REQUESTS.c.created_at < created_at
-        same = (REQUESTS.c.created_at == created_at) & (REQUESTS.c.request_id < request_id)
-        query = query.where(older | same)
+        query = query.where(tuple_(REQUESTS.c.created_at, REQUESTS.c.request_id) < before)
     order = (REQUESTS.c.created_at.desc(), REQUESTS.c.request_id.desc())
     return [_request(row) for row in tx.execute(query.order_by(*order).limit(limit))]
 

@@ -61,19 +61,20 @@ def prepare(home: Home) -> str:
     with closing(Database(home.url(TEMPLATE))) as database:
         migrate(database)
         with database.write() as tx:
-            ledger.post(tx, [_funds(number) for number in range(1, TENANTS + 1)], utc_now())
+            ledger.post(tx, [funds(tenant(n), FUNDS) for n in range(1, TENANTS + 1)], utc_now())
             _, token = keys.create(tx, "core", ["read", "debit", "admin"], utc_now())
     return token
 
 
-def _funds(number: int) -> Draft:
+def funds(tenant_id: str, amount: int, key: str = "funds") -> Draft:
+    """Return a tenant's money to begin with, in minor units."""
     return Draft(
         kind=Kind.ADJUSTMENT,
-        tenant_id=tenant(number),
+        tenant_id=tenant_id,
         currency=CURRENCY,
-        amount=FUNDS,
+        amount=amount,
         caller="bench",
-        key="funds",
+        key=key,
         digest=b"",
         contra="adjustments",
         source="bench",

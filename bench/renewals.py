@@ -20,14 +20,14 @@ from typing import NamedTuple, TypeVar
 from bench import generator
 from bench.checks import Rows, SumCheckError
 from bench.homes import Home
-from bench.installation import Installation, installed, prepare, serving
+from bench.installation import Installation, funds, installed, prepare, serving
 from bench.load import CURRENCY, TENANTS, UNIFORM, Run, Sample, Target, tenant
 from bench.postgres import cluster
 from bench.processes import raise_file_limit
 from bench.world import progress
 from bridge import logs
 from bridge.domain.clock import DAY, SECOND, Instant, utc_now
-from bridge.domain.entry import Draft, EffectDraft, Kind
+from bridge.domain.entry import EffectDraft
 from bridge.domain.renewal import Renewal, Unit, agreed
 from bridge.sandbox import Sandbox
 from bridge.store import bulk, ledger, renewals
@@ -141,22 +141,8 @@ def _fund(database: Database, plan: Plan) -> None:
     now = utc_now()
     for part in _parts(enumerate(plan.tenants()), _BATCH):
         with database.write() as tx:
-            ledger.post(tx, [_funds(name, AMOUNT - (n < plan.short)) for n, name in part], now)
-
-
-def _funds(tenant_id: str, amount: int) -> Draft:
-    return Draft(
-        kind=Kind.ADJUSTMENT,
-        tenant_id=tenant_id,
-        currency=CURRENCY,
-        amount=amount,
-        caller="bench",
-        key="renewals",
-        digest=b"",
-        contra="adjustments",
-        source="bench",
-        opens_wallet=True,
-    )
+            drafts = [funds(name, AMOUNT - (n < plan.short), "renewals") for n, name in part]
+            ledger.post(tx, drafts, now)
 
 
 def _fall_due(database: Database, plan: Plan) -> Instant:

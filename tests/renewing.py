@@ -4,12 +4,12 @@ from collections import Counter
 from typing import Any
 
 from bridge.domain.clock import DAY, Instant
-from bridge.domain.event import Happened
 from bridge.domain.renewal import Renewal, Terms, Unit, agreed
-from bridge.store import outbox, renewals
+from bridge.store import renewals
 from bridge.store.database import Database
 from bridge.store.renewals import ByHand
 from tests.examples import NOON
+from tests.telling import facts
 
 TERMS = Terms(notice=7 * DAY, grace=14 * DAY)
 
@@ -85,13 +85,6 @@ def pay(
     return str(outcome.reason or outcome.status)
 
 
-def told(database: Database) -> list[Happened]:
-    """The facts in the outbox, oldest first."""
-    with database.read() as tx:
-        rows = outbox.take(tx, entries_max=1_000_000)
-    return [fact for row in rows for fact in row.content if isinstance(fact, Happened)]
-
-
 def counted(database: Database) -> Counter[str]:
     """How many facts about renewals there are, by the name behind the dot."""
-    return Counter(fact.type.removeprefix("renewal.") for fact in told(database))
+    return Counter(fact.type.removeprefix("renewal.") for fact in facts(database))

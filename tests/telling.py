@@ -22,7 +22,7 @@ SILENT = Rules({}, Threshold(), DAY)
 def waiting(database: Database) -> list[Span | Happened]:
     """What nobody has published yet, in order."""
     with database.read() as tx:
-        return [item for row in outbox.take(tx, 10_000) for item in row.content]
+        return [item for row in outbox.take(tx, 1_000_000) for item in row.content]
 
 
 def facts(database: Database) -> list[Happened]:

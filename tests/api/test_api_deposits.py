@@ -210,13 +210,13 @@ class Slow:
         self._until = until
 
     def limits(self, currency: str, storefront: str = "") -> Limits:
-        raise NotImplementedError
+        raise AssertionError("only the tenants' page asks for limits")
 
     def open(self, asked: Asked, *, create_tenant: bool) -> tuple[Deposit, bool]:
         raise DepositRefusedError("in time" if self._until.wait(10) else "too late")
 
     def cancel(self, deposit_id: str) -> Deposit:
-        raise NotImplementedError
+        raise AssertionError("nothing was opened that could be cancelled")
 
 
 def test_a_storefront_that_hangs_keeps_nobody_else_waiting(api: Api) -> None:

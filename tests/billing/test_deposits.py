@@ -25,12 +25,12 @@ from bridge.domain.signing import unseal
 from bridge.sandbox import DROPPED, LOST_ANSWER, PHP_NOTICE, Fault, Request
 from bridge.store import payment_requests, reports
 from bridge.store.deposits import Deposit, DepositNotFoundError
-from bridge.store.payment_requests import PaymentRequest, PaymentRequestNotFoundError
+from bridge.store.payment_requests import PaymentRequestNotFoundError
 from bridge.store.reports import TenantNotFoundError
 from bridge.storefront.client import Client
 from bridge.storefront.errors import StorefrontAnswerError, StorefrontUnavailableError
 from tests.billing.conftest import EUR, LINK_KEYS, USD, World, asked
-from tests.depositing import KEYS, begin, deposit, kept
+from tests.depositing import KEYS, begin, deposit, kept, payment_request
 from tests.examples import NOON
 from tests.telling import facts, types
 
@@ -303,44 +303,23 @@ def test_a_purpose_is_kept_until_the_deposit_is_credited(world: World) -> None:
     assert opened(world, key="key-2").purpose_status == ""
 
 
-def request(number: int, **fields: Any) -> PaymentRequest:
-    usual = PaymentRequest(
-        tenant_id="acme",
-        request_id=f"pay{number}",
-        caller="api:core",
-        idempotency_key=f"key-{number}",
-        request_digest=b"digest",
-        amount=1900,
-        currency="EUR",
-        purpose="plan_purchase",
-        reference="",
-        description="",
-        metadata="{}",
-        card_url="",
-        paypal_url="",
-        return_url="",
-        created_at=NOON,
-    )
-    return usual._replace(**fields)
-
-
 def test_a_deposit_may_be_meant_for_the_tenants_own_open_payment_request_only(
     world: World,
 ) -> None:
+    own, globex = payment_request(1), payment_request(2, tenant_id="globex")
+    dollars, paid = payment_request(3, currency="USD"), payment_request(4, status="paid")
     with world.database.write() as tx:
-        payment_requests.add(tx, request(1))
-        payment_requests.add(tx, request(2, tenant_id="globex"))
-        payment_requests.add(tx, request(3, currency="USD"))
-        payment_requests.add(tx, request(4, status="paid"))
+        for request in (own, globex, dollars, paid):
+            payment_requests.add(tx, request)
 
-    for number in (2, 3, 4):
-        with pytest.raises(DepositRefusedError, match=f"pay{number} is not an open one of acme"):
-            opened(world, purpose=Purpose(request_id=f"pay{number}"))
+    for other in (globex, dollars, paid):
+        with pytest.raises(DepositRefusedError, match=f"{other.request_id} is not an open one"):
+            opened(world, purpose=Purpose(request_id=other.request_id))
     with pytest.raises(PaymentRequestNotFoundError):
         opened(world, purpose=Purpose(request_id="pay5"))
     assert world.kept() == []
 
-    assert opened(world, purpose=Purpose(request_id="pay1")).purpose_status == "pending"
+    assert opened(world, purpose=Purpose(request_id=own.request_id)).purpose_status == "pending"
 
 
 def test_calling_a_deposit_off_cancels_its_order_and_may_be_repeated(world: World) -> None:

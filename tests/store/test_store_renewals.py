@@ -22,8 +22,9 @@ from bridge.store.renewals import (
     RenewalNotFoundError,
 )
 from tests.examples import NOON
-from tests.renewing import asked, counted, keep, kept, pay, renew, renewal, told
+from tests.renewing import asked, counted, keep, kept, pay, renew, renewal
 from tests.store.drafting import adjustment, balance, debit, entries, hold, posted, problems
+from tests.telling import facts
 
 ACME = WalletId("acme", "EUR")
 
@@ -114,7 +115,7 @@ def test_a_renewal_is_announced_then_paid(database: Database) -> None:
     assert renew(database, NOON + DAY) == {}
     posted(database, adjustment(2000))
     assert renew(database, NOON + 8 * DAY) == {"paid": 1}
-    upcoming, paid = told(database)
+    upcoming, paid = facts(database)
     assert (upcoming.data["available"], upcoming.data["shortfall"]) == (1000, 900)
     assert paid.data["entry_id"] == "acme.EUR.3"
     assert paid.data["next_due_at"] == "2026-12-30T12:00:00.000000Z"
@@ -129,7 +130,7 @@ def test_a_short_renewal_is_overdue_and_says_what_is_missing(database: Database)
     posted(database, adjustment(1000))
     keep(database, renewal(keep_at_least=300))
     assert renew(database) == {"payment_failed": 1}
-    [failed] = told(database)
+    [failed] = facts(database)
     said = {name: failed.data[name] for name in ("reason", "available", "shortfall", "failures")}
     assert said == {
         "reason": "insufficient_balance",
@@ -159,7 +160,7 @@ def test_what_has_lapsed_promises_no_retry(database: Database) -> None:
     keep(database, renewal(grace_until=NOON + HOUR))
     assert renew(database) == {"payment_failed": 1}
     assert renew(database, NOON + HOUR) == {"lapsed": 1}
-    failed, lapsed = told(database)
+    failed, lapsed = facts(database)
     assert failed.data["retry_at"] == "2026-11-23T12:00:00.000000Z"
     assert (lapsed.data["failures"], lapsed.data["retry_at"]) == (1, None)
 
@@ -195,7 +196,7 @@ def test_what_is_paid_by_hand_is_announced_when_it_is_due_and_never_debited(
     assert renew(database) == {"upcoming": 1}
     assert renew(database, NOON + 5 * DAY) == {}
     assert renew(database, NOON + 14 * DAY) == {"lapsed": 1}
-    assert told(database)[-1].data["reason"] == "not_automatic"
+    assert facts(database)[-1].data["reason"] == "not_automatic"
     assert balance(database) == 10_000
 
 
@@ -203,7 +204,7 @@ def test_no_more_is_debited_than_was_agreed_to(database: Database) -> None:
     posted(database, adjustment(10_000))
     keep(database, renewal(amount=1900, max_amount=1500))
     assert renew(database) == {"payment_failed": 1}
-    assert told(database)[0].data["reason"] == "exceeds_max_amount"
+    assert facts(database)[0].data["reason"] == "exceeds_max_amount"
     keep(database, agreed(kept(database), asked(amount=1500, max_amount=1500), NOON + HOUR))
     assert renew(database, NOON + DAY) == {"paid": 1}
 
@@ -379,7 +380,7 @@ def test_a_payment_that_is_declined_leaves_no_trace_under_its_key(database: Data
     posted(database, adjustment(1000))
     keep(database, renewal())
     assert pay(database, "key") == "insufficient_balance"
-    assert (kept(database), told(database)) == (renewal(), [])
+    assert (kept(database), facts(database)) == (renewal(), [])
     posted(database, adjustment(1000))
     assert pay(database, "key") == "posted"
 
@@ -434,7 +435,7 @@ def test_held_money_pays_no_renewal(database: Database) -> None:
     posted(database, adjustment(1900), hold(1))
     keep(database, renewal())
     assert renew(database) == {"payment_failed": 1}
-    assert told(database)[0].data["shortfall"] == 1
+    assert facts(database)[0].data["shortfall"] == 1
 
 
 def test_a_renewal_of_a_tenant_without_a_wallet_is_short_of_everything(
@@ -442,4 +443,4 @@ def test_a_renewal_of_a_tenant_without_a_wallet_is_short_of_everything(
 ) -> None:
     keep(database, renewal(tenant_id="new"), renewal("hand", tenant_id="new", auto_renew=0))
     assert renew(database) == {"payment_failed": 1, "upcoming": 1}
-    assert {fact.data["shortfall"] for fact in told(database)} == {1900}
+    assert {fact.data["shortfall"] for fact in facts(database)} == {1900}

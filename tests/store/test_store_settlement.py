@@ -21,7 +21,7 @@ from bridge.store.batcher import Batcher
 from bridge.store.database import Connection, Database
 from bridge.store.renewals import ByHand
 from tests.examples import NOON
-from tests.renewing import TERMS, asked, counted, keep, kept, renew, renewal, told
+from tests.renewing import TERMS, asked, counted, keep, kept, renew, renewal
 from tests.store.drafting import (
     adjustment,
     balance,
@@ -34,6 +34,7 @@ from tests.store.drafting import (
     problems,
     summary,
 )
+from tests.telling import facts
 
 ROUNDS = 300
 """Of each of the four that work beside each other."""
@@ -123,7 +124,7 @@ def test_money_and_what_it_pays_stand_or_fall_together(database: Database) -> No
     with pytest.raises(RuntimeError), database.write() as tx:
         fail(tx)
     assert entries(database) == []
-    assert (kept(database), told(database)) == (overdue(), [])
+    assert (kept(database), facts(database)) == (overdue(), [])
 
 
 def test_the_oldest_is_paid_first_then_by_priority_past_what_does_not_fit(
@@ -177,7 +178,7 @@ def test_a_renewal_that_cannot_be_dealt_with_does_not_stop_the_money(database: D
     keep(database, overdue("lost", timezone="UTC")._replace(timezone="Atlantis/Poseidonis"))
     keep(database, overdue())
     assert settle(database, effect(5000)) == []
-    assert (balance(database), told(database)) == (5000, [])
+    assert (balance(database), facts(database)) == (5000, [])
     assert problems(database) == []
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from bridge.domain.clock import DAY, Instant
 from bridge.domain.renewal import Renewal, Terms, Unit, agreed
-from bridge.store import renewals
+from bridge.store import renewal_payments, renewals
 from bridge.store.database import Database
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 from tests.examples import NOON
 from tests.telling import facts
 
@@ -81,7 +81,7 @@ def pay(
 ) -> str:
     """Pay by hand for acme; what became of it, a decline by its reason."""
     with database.write() as tx:
-        _, outcome = renewals.pay(tx, ByHand("acme", "core", key, reference, period), now)
+        _, outcome = renewal_payments.pay(tx, ByHand("acme", "core", key, reference, period), now)
     return str(outcome.reason or outcome.status)
 
 

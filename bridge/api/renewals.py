@@ -34,7 +34,7 @@ from bridge.domain.entry import REPLAYED, canonical_metadata
 from bridge.domain.money import AMOUNT_MAX
 from bridge.domain.renewal import Status, Unit
 from bridge.store import renewals, reports
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 
 UNITS_MAX = 120
 """Days, weeks, months or years in an interval."""

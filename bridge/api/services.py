@@ -23,7 +23,7 @@ from bridge.domain.signing import Keys
 from bridge.store.batcher import Batcher, Result
 from bridge.store.database import READERS_MAX, Database
 from bridge.store.deposits import Deposit
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 
 THREADS_MAX = READERS_MAX // 5
 """Blocking store calls of one app at a time; three apps leave two fifths of the pool to others."""

@@ -11,9 +11,10 @@ from bridge.domain.clock import HOUR, Clock
 from bridge.domain.entry import Outcome
 from bridge.domain.errors import BridgeError
 from bridge.domain.renewal import Renewal, Status, Terms, agreed, ended
-from bridge.store import renewals, reports
+from bridge.store import renewal_payments, renewals, reports
 from bridge.store.database import Database
-from bridge.store.renewals import PUT_OFF, ByHand
+from bridge.store.renewal_payments import ByHand
+from bridge.store.renewals import PUT_OFF
 
 BATCH_MAX = 200
 """Renewals that share a commit, and so the longest that a debit of the API waits for them."""
@@ -81,9 +82,9 @@ class Renewals:
         return over
 
     def pay(self, asked: ByHand) -> tuple[Renewal, Outcome]:
-        """Pay a period by hand, as `store.renewals.pay` does."""
+        """Pay a period by hand, as `store.renewal_payments.pay` does."""
         with self._database.write() as tx:
-            return renewals.pay(tx, asked, self._clock())
+            return renewal_payments.pay(tx, asked, self._clock())
 
     def run(self, stopping: Callable[[], bool]) -> Counter[str]:
         """Announce, debit and lapse whatever is due; returns how many, by event.

@@ -82,7 +82,7 @@ def pay(  # noqa: PLR0913 - each is one word of the command line
 ) -> None:
     """Pay the present period from the balance, before it is due, overdue or lapsed."""
     from bridge.store import renewals
-    from bridge.store.renewals import ByHand
+    from bridge.store.renewal_payments import ByHand
 
     with opened(config) as wiring:
         with wiring.database.read() as tx:

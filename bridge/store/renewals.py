@@ -1,8 +1,8 @@
-"""Renewals: kept, claimed when they are to be looked at, paid, and settled when money arrives.
+"""Renewals: kept, claimed when they are to be looked at, and settled when money arrives.
 
-Locks are taken in this order everywhere: orders, deposits, payment requests, renewals, wallets.
-`settle` alone comes with wallets locked; so it leaves out renewals that somebody else has locked,
-who will look at the wallet after us.
+Locks are taken in this order everywhere: orders, deposits, payment requests, renewals, the keys of
+their payments, wallets. `settle` alone comes with wallets locked; so it leaves out renewals that
+somebody else has locked, who will look at the wallet after us.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from bridge.domain import renewal as rules
 from bridge.domain.clock import Instant, isoformat
-from bridge.domain.entry import DECLINED, POSTED, REPLAYED, KeyId, Outcome, Reason
+from bridge.domain.entry import DECLINED, POSTED, REPLAYED, KeyId, Outcome
 from bridge.domain.errors import BridgeError, NotFoundError
 from bridge.domain.event import EventType, Happened
 from bridge.domain.renewal import Renewal, Status
@@ -26,7 +26,6 @@ from bridge.store.among import among, free
 log = structlog.get_logger()
 
 RENEWALS = tables.table(tables.Renewal)
-PAYMENTS = tables.table(tables.RenewalPayment)
 
 PUT_OFF = "put_off"
 """What became of a renewal that could not be looked at; others are counted by their event."""
@@ -43,23 +42,6 @@ class RenewalAmbiguousError(BridgeError):
 
     code = "renewal_ambiguous"
     http_status = 409
-
-
-class RenewalClosedError(BridgeError):
-    """The renewal has ended, or the period asked for is not the one to be paid."""
-
-    code = "renewal_closed"
-    http_status = 409
-
-
-class ByHand(NamedTuple):
-    """A payment that somebody asks for; `period` is "" for the present one."""
-
-    tenant_id: str
-    caller: str
-    key: str
-    reference: str
-    period: str = ""
 
 
 def find(tx: Connection, reference: str, tenant_id: str = "") -> Renewal:
@@ -216,58 +198,11 @@ def _settled(tx: Connection, ready: Sequence[Renewal], now: Instant) -> list[Out
     return [outcome for outcome in debits if outcome.status == POSTED]
 
 
-def pay(tx: Connection, asked: ByHand, now: Instant) -> tuple[Renewal, Outcome]:
-    """Pay the present period by hand, once for each key; what is to be kept may be taken.
-
-    A period that was paid before is replayed, and nothing is locked: settlements pass over what is.
-    Where the debit is declined nothing is changed. Raises RenewalNotFoundError, and
-    RenewalClosedError for any other period.
-    """
-    renewal, before = _paid_already(tx, asked, lock=False)
-    if before is None:
-        renewal, before = _paid_already(tx, asked, lock=True)
-    if before is not None:
-        return renewal, before
-    [outcome] = ledger.post(tx, [rules.draft(renewal, by_hand=True)], now)
-    if outcome.entry is None:
-        return renewal, outcome
-    bulk.insert(tx, PAYMENTS, [(*asked[:4], renewal.period)])
+def follow(tx: Connection, renewal: Renewal, outcome: Outcome, now: Instant) -> Renewal:
+    """Take a renewal further by what became of its debit, tell of it, and return it."""
     became = _after(renewal, outcome, now)
     _kept(tx, [became])
-    return became.renewal, outcome
-
-
-def _paid_already(tx: Connection, asked: ByHand, *, lock: bool) -> tuple[Renewal, Outcome | None]:
-    """Return the renewal, and the outcome if this payment has one already; raises as `pay`."""
-    renewal = get(tx, asked.tenant_id, asked.reference, lock=lock)
-    if renewal is None:
-        raise RenewalNotFoundError(f"no renewal {asked.reference!a:.140}; check its reference")
-    if before := _asked_before(tx, asked):
-        return renewal, before
-    if asked.period not in {"", renewal.period}:
-        return renewal, _paid_before(tx, asked.tenant_id, asked.reference, asked.period)
-    if renewal.status == Status.ENDED:
-        raise RenewalClosedError(f"renewal {asked.reference} has ended; PUT it to begin it again")
-    return renewal, None
-
-
-def _asked_before(tx: Connection, asked: ByHand) -> Outcome | None:
-    """Return the outcome of an idempotency key that was used before."""
-    key = (asked.tenant_id, asked.caller, asked.key)
-    for row in among(tx, PAYMENTS, ("tenant_id", "caller", "idempotency_key"), [key]):
-        if row.reference != asked.reference or asked.period not in {"", row.period}:
-            return Outcome(DECLINED, reason=Reason.KEY_REUSED)
-        return _paid_before(tx, asked.tenant_id, row.reference, row.period)
-    return None
-
-
-def _paid_before(tx: Connection, tenant_id: str, reference: str, period: str) -> Outcome:
-    key = KeyId(tenant_id, rules.CALLER, rules.key(reference, period))
-    for entry in ledger.known(tx, {key}).values():
-        return Outcome(REPLAYED, entry)
-    raise RenewalClosedError(
-        f"period {period!a:.20} of renewal {reference} is not the one to be paid; GET it to see"
-    )
+    return became.renewal
 
 
 class _Became(NamedTuple):

@@ -214,6 +214,17 @@ def test_without_a_period_each_key_pays_one_and_the_same_key_the_same_one(money:
     assert money.balance() == (1200, 0)
 
 
+def test_one_key_pays_one_of_two_renewals_also_when_they_come_together(money: Api) -> None:
+    money.fund(50_000)
+    for n in range(10):
+        agree(money, f"a{n}")
+        agree(money, f"b{n}")
+        paths = (f"/v1/renewals/{name}{n}/pay" for name in "ab")
+        answers = money.together(Call("POST", path, key=f"key-{n}") for path in paths)
+        assert sorted(answer.status_code for answer in answers) == [201, 422]
+    assert money.balance() == (50_000 - 10 * 1900, 0)
+
+
 def test_what_cannot_be_paid_by_hand_is_told_and_changes_nothing(money: Api) -> None:
     money.fund(1500)
     before = agree(money)

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from bridge.billing.renewals import Renewals
 from bridge.store import ledger, renewals
 from bridge.store.database import Database
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 from tests.examples import NOON
 from tests.renewing import TERMS
 from tests.store.drafting import adjustment

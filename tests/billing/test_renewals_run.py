@@ -23,7 +23,8 @@ from bridge.domain.clock import DAY, HOUR
 from bridge.domain.errors import InvalidRequestError, UnavailableError
 from bridge.domain.renewal import Renewal, Status
 from bridge.store.database import Connection, Database
-from bridge.store.renewals import ByHand, RenewalNotFoundError
+from bridge.store.renewal_payments import ByHand
+from bridge.store.renewals import RenewalNotFoundError
 from bridge.store.reports import TenantNotFoundError
 from tests.conftest import FakeClock
 from tests.renewing import TERMS, asked, keep, kept, renewal

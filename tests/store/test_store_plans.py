@@ -17,17 +17,19 @@ from bridge.store import (
     ledger,
     orders,
     payment_requests,
+    renewal_payments,
     renewals,
     reports,
     runs,
 )
 from bridge.store.database import Connection, Database
 from bridge.store.inbox import Hint
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 from tests.depositing import deposit, payment_request
 from tests.renewing import renewal
 from tests.store.drafting import NOON, adjustment, debit, draft, effect, follow, hold, post, posted
 
+BY_HAND = ByHand("t998", "core", "k", "sub-998")
 Work = Callable[[Connection], object]
 
 WORK: dict[str, Work] = {
@@ -71,7 +73,9 @@ WORK: dict[str, Work] = {
     "renewals settled": lambda tx: renewals.settle(
         tx, ledger.post(tx, [adjustment(5, tenant_id="t999")], NOON), NOON
     ),
-    "a renewal paid": lambda tx: renewals.pay(tx, ByHand("t998", "core", "k", "sub-998"), NOON),
+    "a renewal paid": lambda tx: renewal_payments.pay(
+        tx, ByHand("t998", "core", "k", "sub-998"), NOON
+    ),
     "a renewal by its reference": lambda tx: renewals.find(tx, "sub-1"),
     "renewals of a tenant": lambda tx: renewals.of_tenant(tx, "t5"),
     "what renewals need": lambda tx: renewals.coming(tx, [WalletId("t5", "EUR")]),

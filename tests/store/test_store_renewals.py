@@ -16,11 +16,8 @@ from bridge.domain.renewal import Renewal, Status, Unit, agreed
 from bridge.domain.wallet import WalletId
 from bridge.store import renewals
 from bridge.store.database import Database
-from bridge.store.renewals import (
-    RenewalAmbiguousError,
-    RenewalClosedError,
-    RenewalNotFoundError,
-)
+from bridge.store.renewal_payments import RenewalClosedError
+from bridge.store.renewals import RenewalAmbiguousError, RenewalNotFoundError
 from tests.examples import NOON
 from tests.renewing import asked, counted, keep, kept, pay, renew, renewal
 from tests.store.drafting import adjustment, balance, debit, entries, hold, posted, problems
@@ -414,21 +411,32 @@ def test_what_has_ended_is_not_paid(database: Database) -> None:
 
 
 def test_one_key_sent_many_times_at_once_pays_one_period(database_url: str) -> None:
-    replicas = [Database(database_url) for _ in range(4)]
+    outcomes = paid_at_once(database_url, "sub-1", "sub-1", "sub-1", "sub-1")
+    assert outcomes == ["posted", "replayed", "replayed", "replayed"]
+
+
+def test_one_key_for_many_renewals_at_once_pays_one_of_them(database_url: str) -> None:
+    outcomes = paid_at_once(database_url, "sub-1", "sub-2", "sub-3", "sub-4")
+    assert outcomes == [*["idempotency_key_reused"] * 3, "posted"]
+
+
+def paid_at_once(url: str, *references: str) -> list[str]:
+    """What becomes of payments under one key, each by a replica; together they take one amount."""
+    replicas = [Database(url) for _ in references]
     posted(replicas[0], adjustment(10_000))
-    keep(replicas[0], renewal())
+    keep(replicas[0], *map(renewal, set(references)))
     start = threading.Barrier(len(replicas))
 
-    def work(database: Database) -> str:
+    def work(database: Database, reference: str) -> str:
         start.wait()
-        return pay(database, "key")
+        return pay(database, "key", reference)
 
     with ThreadPoolExecutor() as pool:
-        outcomes = sorted(pool.map(work, replicas))
-    assert outcomes == ["posted", "replayed", "replayed", "replayed"]
+        outcomes = sorted(pool.map(work, replicas, references))
     assert balance(replicas[0]) == 8100
     for replica in replicas:
         replica.close()
+    return outcomes
 
 
 def test_held_money_pays_no_renewal(database: Database) -> None:

@@ -19,7 +19,7 @@ from bridge.domain.renewal import Renewal, Status, Unit, agreed
 from bridge.store import ledger, renewals, reports
 from bridge.store.batcher import Batcher
 from bridge.store.database import Connection, Database
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 from tests.examples import NOON
 from tests.renewing import TERMS, asked, counted, keep, kept, renew, renewal
 from tests.store.drafting import (

@@ -22,7 +22,7 @@ from bridge.domain.errors import NotFoundError
 from bridge.domain.forecast import Coming, Forecast
 from bridge.domain.renewal import Renewal, Status, months_later
 from bridge.domain.wallet import Wallet
-from bridge.store.renewals import ByHand
+from bridge.store.renewal_payments import ByHand
 
 CALLER = "portal"
 """Whose the idempotency keys of periods paid here are."""

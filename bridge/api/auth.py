@@ -51,8 +51,14 @@ class KeyRing:
         """Ask for a key, once however many wait for it."""
         if token not in self._asking:
             self._asking[token] = asyncio.ensure_future(self._ask(token))
-            self._asking[token].add_done_callback(lambda _: self._asking.pop(token, None))
+            self._asking[token].add_done_callback(lambda asked: self._answered(token, asked))
         return self._asking[token]
+
+    def _answered(self, token: str, asked: asyncio.Future[ApiKey | None]) -> None:
+        self._asking.pop(token, None)
+        if not asked.cancelled():
+            # Whoever waits for it learns why it failed; asked for in good time, nobody waits.
+            asked.exception()
 
     async def _ask(self, token: str) -> ApiKey | None:
         now = self._desk.services.clock()

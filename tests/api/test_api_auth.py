@@ -1,8 +1,16 @@
+import asyncio
+import contextlib
+import gc
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
-from bridge.api.auth import KEY_CACHED_S, KEYS_CACHED_MAX
+from bridge.api.auth import KEY_CACHED_S, KEYS_CACHED_MAX, KeyRing
+from bridge.api.services import Desk
+from bridge.domain.errors import UnavailableError
 from bridge.store import keys
-from bridge.store.database import Connection
+from bridge.store.database import Connection, Database
 from tests.api.calling import Api, Call, code, debit
 
 READING = ("GET", "/v1/tenants")
@@ -98,3 +106,38 @@ def test_a_crowd_that_comes_with_a_key_at_once_asks_the_store_for_it_once(
     answers = api.together(Call("GET", "/v1/tenants") for _ in range(50))
     assert {answer.status_code for answer in answers} == {200}
     assert asked == [api.token]
+
+
+def test_a_key_asked_for_in_good_time_while_the_database_is_away_is_still_believed(
+    api: Api,
+) -> None:
+    """Nobody waits for that answer, and so nobody is told that there was none."""
+
+    class Leaving(Database):
+        gone = False
+
+        @contextlib.contextmanager
+        def read(self) -> Iterator[Connection]:
+            if self.gone:
+                raise UnavailableError("the database went away")
+            with super().read() as tx:
+                yield tx
+
+    database = Leaving(api.database.url.render_as_string(hide_password=False))
+    ring = KeyRing(Desk(api.services._replace(database=database)))
+    complaints: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, why: complaints.append(why))
+        known = await ring.find(api.token)
+        api.clock.advance(KEY_CACHED_S / 2 + 1)
+        database.gone = True
+        assert ring.at_once(api.token) == known is not None
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+        with pytest.raises(UnavailableError):
+            await ring.find("another")
+
+    api._runner.run(ask())
+    gc.collect()
+    database.close()
+    assert complaints == []

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from bridge.domain import renewal
 from bridge.domain.clock import Instant
 from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
@@ -205,7 +206,9 @@ class Memory:
         unsure = {
             draft.tenant_id
             for wallet_id, draft in zip(ids, drafts, strict=True)
-            if draft.kind is not Kind.DEBIT or wallet_id not in self._wallets
+            if draft.kind is not Kind.DEBIT
+            or draft.caller == renewal.CALLER  # which settles, should it be overdue
+            or wallet_id not in self._wallets
         }
         return {i: self._wallets[i] for i in ids if i.tenant_id not in unsure}
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from bridge.domain import renewal as rules
 from bridge.domain.clock import Instant, isoformat
-from bridge.domain.entry import DECLINED, POSTED, REPLAYED, KeyId, Outcome
+from bridge.domain.entry import DECLINED, POSTED, REPLAYED, Entry, KeyId, Outcome
 from bridge.domain.errors import BridgeError, NotFoundError
 from bridge.domain.event import EventType, Happened
 from bridge.domain.renewal import Renewal, Status
@@ -162,32 +162,52 @@ def renew_first(tx: Connection, now: Instant, until: Instant) -> Counter[str]:
 def settle(tx: Connection, outcomes: Iterable[Outcome], now: Instant) -> list[Outcome]:
     """Pay what is overdue from the wallets to which these outcomes brought money.
 
-    Returns the outcomes of the debits that were posted. Those that do not fit are left as they
-    are, without an event. An error of ours does not stop the money: it leaves them all so.
+    What one of them paid, a debit by the SaaS core itself, is overdue no more. Returns the outcomes
+    of the debits that were posted. Those that do not fit are left as they are, without an event. An
+    error of ours does not stop the money: it leaves them all so.
     """
-    wallets = {
-        (*entry.wallet.id, Status.OVERDUE.value)
-        for status, entry, *_ in outcomes
-        if status == POSTED and entry and entry.amount - entry.held > 0
-    }
-    if not wallets:
-        return []
-    rows = free(tx, RENEWALS, ("tenant_id", "currency", "status"), wallets)
-    overdue = sorted(map(Renewal._make, rows), key=lambda one: one.turn)
-    ready = [renewal for renewal in overdue if renewal.refusal is None]
-    if not ready:
+    posted = [entry for status, entry, *_ in outcomes if status == POSTED and entry]
+    owing, named = _owing(tx, posted), _named(tx, posted)
+    if not owing and not named:
         return []
     try:
         with tx.begin_nested():
-            return _settled(tx, ready, now)
+            return _settled(tx, {*owing, *_paid_by(posted, named)}, now)
     except DBAPIError:
         raise
     except Exception:
-        log.exception("renewals not settled", tenants=sorted({one.tenant_id for one in ready}))
+        tenants = sorted({one.tenant_id for one in [*owing, *named]})
+        log.exception("renewals not settled", tenants=tenants)
         return []
 
 
-def _settled(tx: Connection, ready: Sequence[Renewal], now: Instant) -> list[Outcome]:
+def _owing(tx: Connection, posted: Iterable[Entry]) -> list[Renewal]:
+    """Lock what is overdue, and may be debited, from the wallets to which entries brought money."""
+    status = Status.OVERDUE.value
+    wallets = {(*entry.wallet.id, status) for entry in posted if entry.amount - entry.held > 0}
+    rows = free(tx, RENEWALS, ("tenant_id", "currency", "status"), wallets)
+    return [one for one in map(Renewal._make, rows) if one.refusal is None]
+
+
+def _named(tx: Connection, posted: Iterable[Entry]) -> list[Renewal]:
+    """Lock what is overdue of the renewals that debits name."""
+    ids = {(entry.tenant_id, entry.reference) for entry in posted if entry.caller == rules.CALLER}
+    rows = free(tx, RENEWALS, ("tenant_id", "reference"), ids)
+    return [one for one in map(Renewal._make, rows) if one.status == Status.OVERDUE]
+
+
+def _paid_by(posted: Iterable[Entry], renewals: Iterable[Renewal]) -> list[Renewal]:
+    """Return the renewals whose present period an entry paid, from the wallet that should."""
+    paid = {(*entry.wallet.id, entry.caller, entry.idempotency_key) for entry in posted}
+    return [
+        one
+        for one in renewals
+        if (*one.wallet_id, rules.CALLER, rules.key(one.reference, one.period)) in paid
+    ]
+
+
+def _settled(tx: Connection, overdue: Iterable[Renewal], now: Instant) -> list[Outcome]:
+    ready = sorted(overdue, key=lambda one: one.turn)
     debits = _post(tx, ready, now)
     paid = [
         _after(renewal, outcome, now)

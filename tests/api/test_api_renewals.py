@@ -6,6 +6,7 @@ import pytest
 
 from bridge.domain.clock import parse
 from tests.api.calling import Answer, Api, Call, code, debit, fields
+from tests.telling import facts
 
 PATH = "/v1/renewals/sub-1"
 LIST = "/v1/tenants/acme/renewals"
@@ -339,6 +340,30 @@ def test_a_period_is_paid_once_by_whatever_caller_key_and_amount(money: Api) -> 
     other = money.debit(100, key="k0", reference="own-job", period="2026-12-30")
     assert other.status_code == 201
     assert "Idempotent-Replayed" not in other.headers
+
+
+def test_an_overdue_period_that_the_core_debits_itself_is_paid_at_once(money: Api) -> None:
+    money.fund(1000)
+    agree(money)
+    run(money, "2026-11-30T09:00:00Z")
+    assert money.get(PATH).json()["status"] == "overdue"
+    entry = money.debit(1000, reference="sub-1", period="2026-11-30").json()
+    renewal = money.get(PATH).json()
+    assert (renewal["status"], renewal["period"]) == ("active", "2026-12-30")
+    assert renewal["last_entry_id"] == entry["id"]
+    run(money, "2026-12-02T09:00:00Z")
+    told = [fact.type for fact in facts(money.database) if fact.type.startswith("renewal.")]
+    assert told == ["renewal.payment_failed", "renewal.paid"]
+
+
+def test_other_debits_of_the_core_leave_an_overdue_renewal_as_it_is(money: Api) -> None:
+    money.fund(1000)
+    agree(money)
+    run(money, "2026-11-30T09:00:00Z")
+    before = money.get(PATH).json()
+    for more in ({}, {"period": "2026-12-30"}):
+        assert money.debit(1, key=str(more), reference="sub-1", **more).status_code == 201
+    assert money.get(PATH).json() == before
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,43 @@ def test_what_is_being_changed_is_left_and_tried_at_once_when_that_is_done(
     assert balance(database) == 2100
 
 
+def by_the_core(amount: int, key: str = "sub-1/2026-11-21") -> Draft:
+    """A debit of the SaaS core's own that names the period."""
+    reference, period = key.split("/")
+    named = debit(amount, caller=rules.CALLER, key=key)
+    return named._replace(reference=reference, digest=rules.digest(reference, period))
+
+
+def test_what_the_core_pays_itself_is_settled_by_its_debit(database: Database) -> None:
+    """Also where bridge may not debit; and no other renewal of the wallet is paid by it."""
+    posted(database, adjustment(4000))
+    keep(database, overdue(auto_renew=0), overdue("sub-2"))
+    assert settle(database, by_the_core(5)) == []
+    assert (kept(database).status, kept(database).period) == (Status.ACTIVE, "2026-12-21")
+    assert kept(database, "sub-2") == overdue("sub-2")
+    assert paid(database) == ["sub-1/2026-11-21"]
+    assert counted(database) == {"paid": 1}
+    assert problems(database) == []
+
+
+def test_a_debit_of_another_period_or_currency_settles_nothing(database: Database) -> None:
+    posted(database, adjustment(4000), adjustment(4000, key="usd", currency="USD"))
+    keep(database, overdue(), overdue("sub-2"))
+    other = by_the_core(5, "sub-2/2026-11-21")._replace(currency="USD")
+    assert settle(database, by_the_core(5, "sub-1/2026-12-21"), other) == []
+    assert (kept(database), kept(database, "sub-2")) == (overdue(), overdue("sub-2"))
+
+
+def test_a_renewal_that_cannot_be_looked_at_does_not_stop_the_cores_debit(
+    database: Database,
+) -> None:
+    posted(database, adjustment(4000))
+    spoiled = overdue()._replace(timezone="Atlantis/Poseidonis")
+    keep(database, spoiled)
+    settle(database, by_the_core(5))
+    assert (balance(database), kept(database)) == (3995, spoiled)
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_what_was_paid_by_hand_before_is_replayed_and_keeps_no_settlement_off(
     database: Database, database_url: str

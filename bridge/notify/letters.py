@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 from babel.dates import format_date
 
-from bridge.domain.clock import parse, to_datetime
+from bridge.domain.clock import DAY, parse, to_datetime
 from bridge.domain.event import EventType
 from bridge.domain.money import format_amount
 from bridge.domain.renewal import Refusal
 from bridge.notify.sender import Body
-from bridge.store import alerts
+from bridge.store import alerts, events
 from bridge.store.alerts import Notice
-from bridge.store.database import Database
+from bridge.store.database import Connection, Database
+from bridge.store.events import Wanted
 from bridge.tongue import Tongue, languages, tongue
 
 TENANT_TYPES = frozenset(
@@ -101,11 +102,16 @@ class TenantLetters(NamedTuple):
     zone: tzinfo
 
     def write(self, bodies: Sequence[Body]) -> Letter | None:
-        """Return the letter about one event; None if nobody is to be told, or nothing is new."""
+        """Return the letter about one event; None if nobody is to be told, or nothing is new.
+
+        Nothing new is a low balance within a day of a letter about a renewal it does not cover.
+        """
         (body,) = bodies
         tenant_id: str = body["tenant_id"]
         with self.database.read() as tx:
             notice = alerts.notices(tx, {tenant_id}).get(tenant_id, Notice(tenant_id))
+            if body["type"] == EventType.BALANCE_LOW and _renewal_is_short(tx, body):
+                return None
         language = notice.language if notice.language in languages() else self.language
         told = _told(_Telling(tongue(language), self.zone, body)) if notice.email else None
         if told is None:
@@ -117,6 +123,22 @@ class TenantLetters(NamedTuple):
         if link:
             paragraphs.append(say("The link only offers a deposit. You decide there."))
         return Letter((notice.email,), language, subject, paragraphs, link, self.name)
+
+
+def _renewal_is_short(tx: Connection, low: Body) -> bool:
+    """Tell whether, within a day, a letter says which renewal a low balance does not cover."""
+    happened = parse(low["timestamp"])
+    first = events.since(tx, happened - DAY)
+    short = Wanted(low["tenant_id"], _SHORT)
+    return any(
+        body["data"]["shortfall"] and body["data"]["currency"] == low["data"]["currency"]
+        for body in events.bodies(tx, events.after(tx, first, _SHORT_MAX, short))
+        if parse(body["timestamp"]) <= happened + DAY
+    )
+
+
+_SHORT = (EventType.RENEWAL_UPCOMING.value, EventType.RENEWAL_PAYMENT_FAILED.value)
+_SHORT_MAX = 100
 
 
 class _Telling(NamedTuple):

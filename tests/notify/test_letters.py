@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.domain.event import EventType
+from bridge.domain.clock import HOUR, parse
+from bridge.domain.event import EventType, Happened
 from bridge.notify.letters import (
     OPERATOR_TYPES,
     TENANT_TYPES,
@@ -15,10 +16,11 @@ from bridge.notify.letters import (
     OperatorLetters,
     TenantLetters,
 )
-from bridge.store import alerts
+from bridge.store import alerts, outbox
 from bridge.store.alerts import Notice
 from bridge.store.database import Database
 from tests.conftest import FakeClock
+from tests.telling import publisher
 
 LINK = "https://billing.example.com/billing/offer?link=abc.def"
 
@@ -40,6 +42,7 @@ FAILED = RENEWAL | {
     "retry_at": "2026-12-01T23:30:00.000000Z",
     "lapses_at": "2026-12-07T23:30:00.000000Z",
 }
+LOW = {"currency": "EUR", "available": 500, "threshold": 1900, "deposit_url": LINK}
 CREDITED = {
     "id": "dep1",
     "amount": 10_000,
@@ -186,6 +189,35 @@ def test_a_tenant_is_told_what_happened_and_what_to_do(
 def test_a_renewal_that_will_be_paid_is_no_reason_for_a_letter(letters: TenantLetters) -> None:
     covered = RENEWAL | {"available": 1900, "shortfall": 0, "deposit_url": None}
     assert letters.write([body(EventType.RENEWAL_UPCOMING, covered)]) is None
+
+
+@pytest.mark.parametrize(
+    ("hours_before", "changes", "is_written"),
+    [
+        (0, {}, False),
+        (23, {}, False),
+        (-23, {}, False),
+        (25, {}, True),
+        (-25, {}, True),
+        (0, {"shortfall": 0}, True),
+        (0, {"currency": "USD"}, True),
+    ],
+)
+@pytest.mark.parametrize("kind", [EventType.RENEWAL_UPCOMING, EventType.RENEWAL_PAYMENT_FAILED])
+def test_a_low_balance_is_no_news_beside_the_renewal_that_it_does_not_cover(
+    letters: TenantLetters,
+    kind: EventType,
+    hours_before: int,
+    changes: dict[str, Any],
+    is_written: bool,  # a value of the table above
+) -> None:
+    low = body(EventType.BALANCE_LOW, LOW)
+    moment = parse(low["timestamp"]) - hours_before * HOUR
+    with letters.database.write() as tx:
+        outbox.add(tx, [Happened(kind, "en", moment, FAILED | changes)])
+    publisher(letters.database, lambda: moment).publish()
+    assert (letters.write([low]) is not None) == is_written
+    assert letters.write([body(EventType.BALANCE_LOW, LOW, "de")]) is not None
 
 
 @pytest.mark.parametrize("tenant_id", ["de", "en"])

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import structlog
 
 from bridge import metrics
-from bridge.domain.clock import HOUR, Clock
+from bridge.domain.clock import HOUR, Clock, Instant
 from bridge.domain.entry import Outcome
 from bridge.domain.errors import BridgeError
 from bridge.domain.renewal import Renewal, Status, Terms, agreed, ended
-from bridge.store import renewal_payments, renewals, reports
-from bridge.store.database import Database
+from bridge.store import alerts, renewal_payments, renewals, reports
+from bridge.store.database import Connection, Database
 from bridge.store.renewal_payments import ByHand
 from bridge.store.renewals import PUT_OFF
 
@@ -67,7 +67,7 @@ class Renewals:
             after = agreed(before, asked, now)
             if after.status == Status.OVERDUE:
                 after = after._replace(look_at=now)  # a settlement may have passed over it
-            renewals.put(tx, after)
+            _keep(tx, after, now)
         return after, before is None
 
     def end(self, reference: str, tenant_id: str = "") -> Renewal:
@@ -77,8 +77,9 @@ class Renewals:
             renewal = renewals.get(tx, found.tenant_id, reference, lock=True) or found
             if renewal.status == Status.ENDED:
                 return renewal
-            over = ended(renewal, self._clock())
-            renewals.put(tx, over)
+            now = self._clock()
+            over = ended(renewal, now)
+            _keep(tx, over, now)
         return over
 
     def pay(self, asked: ByHand) -> tuple[Renewal, Outcome]:
@@ -126,6 +127,13 @@ class Renewals:
         for outcome, number in became.items():
             metrics.renewals_total.labels(outcome.removeprefix("renewal.")).inc(number)
         return became
+
+
+def _keep(tx: Connection, renewal: Renewal, now: Instant) -> None:
+    renewals.put(tx, renewal)
+    if renewal.look_at is None or renewal.look_at > now:
+        # Another amount may be low now. What the run looks at next, its events say.
+        alerts.touch(tx, renewal.tenant_id, now)
 
 
 def _check(counts: Counter[str]) -> None:

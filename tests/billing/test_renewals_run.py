@@ -19,9 +19,11 @@ from bridge.billing.renewals import (
     Renewals,
     RenewalsFailingError,
 )
+from bridge.domain.alert import Threshold
 from bridge.domain.clock import DAY, HOUR
 from bridge.domain.errors import InvalidRequestError, UnavailableError
 from bridge.domain.renewal import Renewal, Status
+from bridge.notify.publish import Rules
 from bridge.store.database import Connection, Database
 from bridge.store.renewal_payments import ByHand
 from bridge.store.renewals import RenewalNotFoundError
@@ -29,6 +31,7 @@ from bridge.store.reports import TenantNotFoundError
 from tests.conftest import FakeClock
 from tests.renewing import TERMS, asked, keep, kept, renewal
 from tests.store.drafting import adjustment, balance, posted
+from tests.telling import published, publisher, types
 
 
 @pytest.fixture
@@ -86,6 +89,46 @@ def test_an_overdue_renewal_that_is_changed_is_tried_at_once(
     assert desk.run(lambda: False) == {}
     desk.put(asked(amount=1800), create_tenant=True)
     assert desk.run(lambda: False) == {"renewal.payment_failed": 1}
+
+
+def test_a_renewal_that_is_new_or_changed_or_ended_may_change_what_is_low(
+    database: Database, desk: Renewals, clock: FakeClock
+) -> None:
+    posted(database, adjustment(1900))
+    wish = asked(due_at=clock() + 30 * DAY)
+    assert alerts(database, clock) == []
+    desk.put(wish, create_tenant=True)
+    assert alerts(database, clock) == []
+    desk.put(wish._replace(amount=1901), create_tenant=True)
+    assert alerts(database, clock) == ["balance.low"]
+    desk.put(wish, create_tenant=True)
+    assert alerts(database, clock) == ["balance.low", "balance.recovered"]
+    desk.put(asked("sub-2", clock() + 20 * DAY, amount=5000), create_tenant=True)
+    clock.advance(86_400)
+    assert alerts(database, clock)[2:] == ["balance.low"]
+    desk.end("sub-2")
+    assert alerts(database, clock)[3:] == ["balance.recovered"]
+
+
+def test_one_that_comes_up_at_once_is_announced_before_the_balance_is_called_low(
+    database: Database, desk: Renewals, clock: FakeClock
+) -> None:
+    posted(database, adjustment(1))
+    assert alerts(database, clock) == []
+    desk.put(asked(due_at=clock() + DAY), create_tenant=True)
+    assert alerts(database, clock) == []
+    desk.run(lambda: False)
+    assert alerts(database, clock) == ["balance.low"]
+    said = types(published(database))
+    assert said.index("renewal.upcoming") < said.index("balance.low")
+
+
+def alerts(database: Database, clock: FakeClock) -> list[str]:
+    """All alerts so far, where a balance is low that does not cover the next renewal."""
+    rules = Rules({}, Threshold(next_renewal=True), HOUR)
+    while publisher(database, clock, rules=rules).publish():
+        pass
+    return [one for one in types(published(database)) if one.startswith("balance.")]
 
 
 def test_nobody_is_made_a_tenant_who_shall_not_be(desk: Renewals) -> None:

@@ -1,7 +1,7 @@
 """Forecasts: what renewals will take, until when a balance lasts, and what carries it on."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -18,6 +18,7 @@ from bridge.domain.clock import Instant, isoformat
 from bridge.domain.forecast import Forecast, forecast
 from bridge.domain.renewal import Renewal, Status, months_later
 from bridge.store import renewals, reports
+from bridge.store.database import Connection
 
 MONTHS_MAX = 36
 """How far a forecast looks."""
@@ -130,7 +131,7 @@ async def get_forecast(
     return TenantForecast.of(tenant_id, asked, ask.carry_to)
 
 
-def ahead(tx: Any, tenant_id: str, until: Instant) -> Ahead:
+def ahead(tx: Connection, tenant_id: str, until: Instant) -> Ahead:
     """Look ahead up to a time."""
     known = renewals.of_tenant(tx, tenant_id, limit=RENEWALS_MAX)
     going_on = [renewal for renewal in known if renewal.status != Status.ENDED]

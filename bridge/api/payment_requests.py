@@ -1,7 +1,7 @@
 """Payment requests: what a tenant is asked to pay, by card, by PayPal or from the balance."""
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
@@ -18,6 +18,7 @@ from bridge.api.strict import StrictRoute
 from bridge.domain.clock import Instant, isoformat
 from bridge.domain.entry import Reason, canonical_metadata, request_digest
 from bridge.store import payment_requests, reports
+from bridge.store.database import Connection
 from bridge.store.payment_requests import PaymentRequest as Kept
 
 router = APIRouter(tags=["payment requests"], route_class=StrictRoute)
@@ -179,7 +180,7 @@ def _asked(ask: PaymentRequestAsk, move: Move, now: Instant) -> Kept:
     )
 
 
-def _keep(tx: Any, asked: Kept, *, create_tenant: bool) -> Kept:
+def _keep(tx: Connection, asked: Kept, *, create_tenant: bool) -> Kept:
     """Keep a payment request, and return it, or the one that was asked for before."""
     reports.require_tenant(tx, asked.tenant_id, asked.created_at, create=create_tenant)
     key = (asked.tenant_id, asked.caller, asked.idempotency_key)

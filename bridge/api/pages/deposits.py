@@ -15,6 +15,7 @@ from bridge.domain.deposit import PERIODS_MAX, UNDER_WAY, Asked, Limits, Plan, P
 from bridge.domain.errors import InvalidRequestError, LeaseHeldError
 from bridge.domain.wallet import Wallet
 from bridge.store import deposits, payment_requests
+from bridge.store.database import Connection
 from bridge.store.deposits import Deposit, DepositNotFoundError
 from bridge.store.payment_requests import PaymentRequest
 
@@ -174,7 +175,7 @@ async def _request(visit: Visit) -> PaymentRequest | None:
     return await visit.desk.read(request_of, visit, request_id) if request_id else None
 
 
-def _state(tx: Any, visit: Visit, currency: str) -> tuple[Wallet, int]:
+def _state(tx: Connection, visit: Visit, currency: str) -> tuple[Wallet, int]:
     """Return the wallet, and what deposits under way will bring."""
     _, brings = deposits.outstanding(tx, visit.tenant_id, currency)
     return wallet_of(tx, visit, currency), brings
@@ -202,14 +203,14 @@ def _check(visit: Visit, limits: Limits, choice: Choice, balance: int) -> None:
         )
 
 
-def _deposit(tx: Any, visit: Visit) -> Deposit:
+def _deposit(tx: Connection, visit: Visit) -> Deposit:
     deposit = deposits.get(tx, visit.request.path_params["deposit_id"])
     if deposit.tenant_id != visit.tenant_id:
         raise DepositNotFoundError(f"no deposit {deposit.deposit_id} here; check its id")
     return deposit
 
 
-def _fares(tx: Any, visit: Visit, deposit: Deposit) -> dict[str, Any]:
+def _fares(tx: Connection, visit: Visit, deposit: Deposit) -> dict[str, Any]:
     """Return what is shown of a deposit."""
     purpose = Purpose.from_json(deposit.purpose) if deposit.purpose else Purpose()
     request_id = purpose.request_id

@@ -22,6 +22,7 @@ from bridge.domain.deposit import UNDER_WAY, Asked, DepositRefusedError, Status
 from bridge.domain.errors import LeaseHeldError
 from bridge.domain.offer import Offer, read_offer
 from bridge.store import deposits
+from bridge.store.database import Connection
 from bridge.store.deposits import Deposit
 from bridge.tongue import tongue
 
@@ -92,7 +93,7 @@ def _read(request: Request, text: str) -> tuple[Offer, Desk, DepositDesk]:
     return offer, desk, desk.services.deposits
 
 
-def _opened(tx: Any, offer: Offer, text: str) -> _Opened:
+def _opened(tx: Connection, offer: Offer, text: str) -> _Opened:
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     for number in range(OPENED_MAX):
         key = f"{digest}/{number}"

@@ -1,6 +1,6 @@
 """Payment requests: what the SaaS core asks for, and three ways to pay it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from starlette.responses import RedirectResponse, Response
 
@@ -8,6 +8,7 @@ from bridge.api.pages.visit import SEE_OTHER, Visit
 from bridge.domain.deposit import DepositRefusedError, Limits
 from bridge.domain.wallet import Wallet
 from bridge.store import payment_requests, reports
+from bridge.store.database import Connection
 from bridge.store.payment_requests import PaymentRequest, PaymentRequestNotFoundError
 from bridge.store.reports import TenantNotFoundError
 
@@ -33,7 +34,7 @@ async def pay(visit: Visit) -> Response:
     return RedirectResponse(f"/billing/requests/{request.request_id}", SEE_OTHER)
 
 
-def request_of(tx: Any, visit: Visit, request_id: str) -> PaymentRequest:
+def request_of(tx: Connection, visit: Visit, request_id: str) -> PaymentRequest:
     """Return one of the visitor's payment requests; PaymentRequestNotFoundError for any other."""
     request = payment_requests.get(tx, request_id)
     if request.tenant_id != visit.tenant_id:
@@ -41,7 +42,7 @@ def request_of(tx: Any, visit: Visit, request_id: str) -> PaymentRequest:
     return request
 
 
-def wallet_of(tx: Any, visit: Visit, currency: str) -> Wallet:
+def wallet_of(tx: Connection, visit: Visit, currency: str) -> Wallet:
     """Return the visitor's wallet; a zero one also for a tenant who is not known yet."""
     try:
         return reports.wallet(tx, visit.tenant_id, currency)
@@ -55,7 +56,7 @@ async def _shown(visit: Visit, status_code: int = 200) -> Response:
     return visit.render("request.html", status_code, request=request, wallet=wallet, short=short)
 
 
-def _request_and_wallet(tx: Any, visit: Visit) -> tuple[PaymentRequest, Wallet]:
+def _request_and_wallet(tx: Connection, visit: Visit) -> tuple[PaymentRequest, Wallet]:
     request = request_of(tx, visit, visit.request.path_params["request_id"])
     return request, wallet_of(tx, visit, request.currency)
 

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anyio import to_thread
 from babel.dates import format_skeleton
@@ -19,6 +19,7 @@ from bridge.domain.errors import NotFoundError
 from bridge.domain.money import format_amount, is_currency
 from bridge.domain.wallet import Wallet
 from bridge.store import reports, statements
+from bridge.store.database import Connection
 
 PAGE_SIZE = 50
 """Entries on one page."""
@@ -88,7 +89,7 @@ async def as_pdf(visit: Visit) -> Response:
     return _file(await to_thread.run_sync(pdf.drawn, sheet), "application/pdf", extract, "pdf")
 
 
-def _extract(tx: Any, visit: Visit, limit: int) -> Extract:
+def _extract(tx: Connection, visit: Visit, limit: int) -> Extract:
     currencies = [w.currency for w in reports.wallets(tx, visit.tenant_id)]
     wallet = wallet_of(tx, visit, _currency(visit, currencies))
     months = _months(tx, visit, wallet)
@@ -125,7 +126,7 @@ def _version(text: str) -> int:
     return int(text) if good else 10**18
 
 
-def _months(tx: Any, visit: Visit, wallet: Wallet) -> list[Month]:
+def _months(tx: Connection, visit: Visit, wallet: Wallet) -> list[Month]:
     """Return the months since the wallet's first entry, newest first."""
     first = statements.between(tx, wallet, 0, 1, limit=1)
     if not first:

@@ -118,8 +118,8 @@ class Renewals:
             return renewals.due(tx, self._clock())
 
     def _batch(self, size: int) -> Counter[str]:
-        now = self._clock()
         with self._database.write() as tx:
+            now = self._clock()
             if size == 1:
                 became = renewals.renew_first(tx, now, now + WAIT)
             else:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -209,9 +210,18 @@ def _postgresql_engine(url: URL, *, pooler: bool) -> Engine:
         pool_pre_ping=True,
         connect_args=_session(pooler=pooler),
     )
+    event.listen(engine, "handle_error", _leave_demoted)
     if pooler:
         event.listen(engine, "begin", _set_up)
     return engine
+
+
+def _leave_demoted(context: ExceptionContext) -> None:
+    """Give up the connections with a server that became a standby: the primary is elsewhere."""
+    refused = isinstance(context.original_exception, ReadOnlySqlTransaction)
+    options = context.connection.get_execution_options() if context.connection else {}
+    if refused and not options.get("postgresql_readonly"):
+        context.is_disconnect = True
 
 
 def _set_up(connection: Connection) -> None:

@@ -139,6 +139,24 @@ def test_a_writer_that_waits_too_long_for_another_thread_gives_up(hasty: Databas
     assert summary(post(hasty, adjustment(1))) == ["posted"]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_takes_no_writes_is_unavailable_and_its_connections_are_given_up(
+    database: Database, database_url: str
+) -> None:
+    """As a standby that was the primary before; the sessions of `database` are older than that."""
+    posted(database, adjustment(100))
+    change = f"ALTER DATABASE {database.url.database} SET default_transaction_read_only ="
+    with database.write() as tx:
+        tx.exec_driver_sql(f"{change} on")
+    demoted = Database(database_url)
+    with pytest.raises(UnavailableError, match="read-only"):
+        post(demoted, debit(1))
+    with database.write() as tx:
+        tx.exec_driver_sql(f"{change} off")
+    assert summary(post(demoted, debit(1))) == ["posted"]
+    demoted.close()
+
+
 @SQLITE
 def test_sqlite_writes_ahead_and_flushes_at_every_commit(database: Database) -> None:
     for door in (database.read, database.write):

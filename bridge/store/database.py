@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from psycopg import AsyncConnection
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg import AsyncConnection, Error
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -216,9 +215,13 @@ def _postgresql_engine(url: URL, *, pooler: bool) -> Engine:
     return engine
 
 
+_TAKES_NO_WRITES = "25006"  # PostgreSQL's SQLSTATE for it
+
+
 def _leave_demoted(context: ExceptionContext) -> None:
     """Give up the connections with a server that became a standby: the primary is elsewhere."""
-    refused = isinstance(context.original_exception, ReadOnlySqlTransaction)
+    error = context.original_exception
+    refused = isinstance(error, Error) and error.sqlstate == _TAKES_NO_WRITES
     options = context.connection.get_execution_options() if context.connection else {}
     if refused and not options.get("postgresql_readonly"):
         context.is_disconnect = True

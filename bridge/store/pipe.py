@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection, Error, InterfaceError, errors, pq
+from psycopg import AsyncConnection, Error, IntegrityError, InterfaceError, errors, pq
 from psycopg.adapt import Transformer
 
 Rows = list[tuple[Any, ...]]
@@ -99,11 +99,18 @@ class Pipe:
             while not pgconn.is_busy():
                 result = pgconn.get_result()
                 if result is None:
-                    self._tell(self._found)
+                    self._finish(self._found)
                     return
                 self._found = _rows(result, self._connection)
         except Error as error:
             self._fail(error)
+
+    def _finish(self, answer: Rows | Exception) -> None:
+        # What is wrong may be the server, e.g. one that became a standby; not where a key was used.
+        if isinstance(answer, Exception) and not isinstance(answer, IntegrityError):
+            self._fail(answer)
+        else:
+            self._tell(answer)
 
     def _tell(self, answer: Rows | Exception) -> None:
         waiting, self._answer = self._answer, None

@@ -23,11 +23,11 @@ from bridge.domain.errors import ConfigurationError, NotFoundError
 from bridge.domain.offer import Offers
 from bridge.domain.signing import Keys, derived
 from bridge.notify import letters
+from bridge.notify.balances import Rules as AlertRules
 from bridge.notify.http import HttpEndpoint
 from bridge.notify.letters import OperatorLetters, TenantLetters
 from bridge.notify.mail import MailEndpoint, Relay
 from bridge.notify.publish import Publisher, Subscriber
-from bridge.notify.publish import Rules as AlertRules
 from bridge.notify.sender import Endpoint, Sender
 from bridge.notify.signing import read_secret
 from bridge.store.batcher import Batcher

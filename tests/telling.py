@@ -1,13 +1,15 @@
 """What waits in the outbox, a publisher, and the events that it makes."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from bridge.domain.alert import Threshold
 from bridge.domain.clock import DAY, Clock
 from bridge.domain.event import Event, Happened
 from bridge.domain.offer import Offers
-from bridge.notify.publish import Publisher, Rules, Subscriber
+from bridge.notify.balances import Rules
+from bridge.notify.publish import Publisher, Subscriber
 from bridge.store import events, outbox
 from bridge.store.database import Database
 from bridge.store.lanes import LANES as TABLE
@@ -22,7 +24,8 @@ SILENT = Rules({}, Threshold(), DAY)
 def waiting(database: Database) -> list[Span | Happened]:
     """What nobody has published yet, in order."""
     with database.read() as tx:
-        return [item for row in outbox.take(tx, 1_000_000) for item in row.content]
+        told = outbox.take(tx, 10_000).told
+    return list(chain.from_iterable((*one.spans, *one.facts) for one in told))
 
 
 def facts(database: Database) -> list[Happened]:

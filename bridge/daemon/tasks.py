@@ -41,7 +41,7 @@ FRESHNESS_INTERVAL_S = 60
 PUBLISH_IDLE_S = 0.5
 """Seconds after which an empty outbox is looked at again."""
 
-PUBLISH_PAUSE_S = 0.03
+PUBLISH_PAUSE_S = 0.01
 """Seconds between two batches, in which others write: on SQLite there is one writer at a time."""
 
 SEND_IDLE_S = 1.0

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bridge.domain.clock import Instant
 from bridge.domain.entry import Kind
 from bridge.domain.errors import NotFoundError
+from bridge.domain.wallet import WalletId
 
 
 class EventType(StrEnum):
@@ -54,6 +55,13 @@ class Happened(NamedTuple):
     tenant_id: str
     occurred_at: Instant
     data: Mapping[str, Any]
+
+    @property
+    def wallet_id(self) -> WalletId | None:
+        """The wallet it is about, if any."""
+        if not self.tenant_id or "currency" not in self.data:
+            return None
+        return WalletId(self.tenant_id, self.data["currency"])
 
 
 class Event(NamedTuple):
@@ -99,7 +107,7 @@ class EventId(NamedTuple):
 
 _EVENT_ID = re.compile(r"evt_([1-9][0-9]{0,17})_([1-9][0-9]{0,17})")
 
-_TOLD_BY: Mapping[str, EventType] = {
+TOLD_BY: Mapping[Kind, EventType] = {
     Kind.DEPOSIT: EventType.WALLET_CREDITED,
     Kind.BONUS: EventType.WALLET_CREDITED,
     Kind.REVERSAL: EventType.WALLET_REVERSED,
@@ -110,21 +118,7 @@ _TOLD_BY: Mapping[str, EventType] = {
     Kind.VOID: EventType.HOLD_VOIDED,
     Kind.EXPIRE: EventType.HOLD_EXPIRED,
 }
+"""The one event that an entry is, by its kind; an adjustment is one of `ADJUSTED`."""
 
-
-class Told(NamedTuple):
-    """What of an entry its event needs."""
-
-    tenant_id: str
-    currency: str
-    version: int
-    kind: str
-    amount: int
-    recorded_at: Instant
-
-    @property
-    def type(self) -> EventType:
-        """The one event that the entry is."""
-        if self.kind == Kind.ADJUSTMENT:
-            return EventType.WALLET_CREDITED if self.amount > 0 else EventType.WALLET_DEBITED
-        return _TOLD_BY[self.kind]
+ADJUSTED = (EventType.WALLET_CREDITED, EventType.WALLET_DEBITED)
+"""What an adjustment is told as: one that gives, one that takes."""

@@ -1,30 +1,29 @@
 """Publishing: what waits in the outbox becomes events, on the lanes of who wants to know.
 
 All of a batch in one database transaction: events, lanes, alerts, and what is forgotten. So a crash
-between any two steps leaves the batch as if it was never begun.
+between any two steps leaves the batch as if it was never begun. What is to be published is read
+before, so that the lock is held for writing alone; and entries go from table to table inside the
+database, because each that Python would touch delays the requests.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bridge import metrics
-from bridge.domain.alert import Change, Latch, Threshold, follow
 from bridge.domain.clock import Clock, Instant
-from bridge.domain.event import Event, EventType, Happened, Told
+from bridge.domain.event import Happened
 from bridge.domain.offer import Offers
-from bridge.domain.wallet import Wallet, WalletId
-from bridge.store import alerts, events, lanes, outbox, renewals
-from bridge.store.alerts import LOW, NEGATIVE, Notice
+from bridge.domain.wallet import WalletId
+from bridge.notify.balances import Rules, Watch
+from bridge.store import alerts, events, lanes, outbox
 from bridge.store.database import Connection, Database
+from bridge.store.outbox import Taken, Told
 
-ENTRIES_MAX = 250
+ENTRIES_MAX = {"sqlite": 400, "postgresql": 1000}
 """Entries published at once, up to one commit's more: on SQLite nobody else writes meanwhile."""
 
 DUE_MAX = 500
 """Wallets that are looked at at once because somebody touched them, or a cooldown has ended."""
-
-_NOTHING: Mapping[str, Threshold] = {}
 
 
 class Subscriber(NamedTuple):
@@ -34,12 +33,17 @@ class Subscriber(NamedTuple):
     types: frozenset[str]
 
 
-class Rules(NamedTuple):
-    """What is low where a tenant did not say, by currency; and the pause between two alerts."""
+class _Batch(NamedTuple):
+    """What is to be published behind the `last` event, and wallets to look at.
 
-    thresholds: Mapping[str, Threshold]
-    otherwise: Threshold
-    cooldown: Instant
+    Those that are `due` are among them. Whatever happens to wallets later than this was read is
+    told by rows of its own, and looked at with them.
+    """
+
+    last: int
+    taken: Taken
+    wallets: Collection[WalletId]
+    due: Collection[WalletId]
 
 
 class Publisher:
@@ -58,115 +62,49 @@ class Publisher:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._rules = rules
+        self._watch = Watch(rules, offers.link)
         self._subscribers = subscribers
         self._offers = offers
 
     def publish(self) -> bool:
         """Publish one batch; True where it was a full one, so that more may wait."""
-        with self._database.read() as tx:
-            if outbox.is_empty(tx) and not alerts.due(tx, self._clock(), 1):
-                return False
-        with self._database.write() as tx:
-            head = events.head(tx)
-            if head is None:
-                return False
-            published, full = self._publish(tx, head)
-        for event_type, number in Counter(event.type for event in published).items():
-            metrics.events_published_total.labels(event_type).inc(number)
-        return full
-
-    def _publish(self, tx: Connection, head: int) -> tuple[list[Event], bool]:
         now = self._clock()
-        rows = outbox.take(tx, ENTRIES_MAX)
-        told = events.facts(tx, rows)
-        due = alerts.due(tx, now, DUE_MAX)
-        touched = {wallet for fact in told if (wallet := _wallet(fact))}
-        warned = self._warned(tx, touched | due, due, now)
-        offered = (self._offering(fact, now) for fact in told)
-        published = events.publish(tx, [*offered, *warned], head, now)
-        for endpoint, types in self._subscribers:
-            lanes.extend(tx, endpoint, (e for e in published if e.type in types), now)
-        outbox.drop(tx, rows)
-        full = len(told) >= ENTRIES_MAX or len(rows) == outbox.ROWS_MAX or len(due) == DUE_MAX
-        return published, full
+        with self._database.read() as tx:
+            batch = self._batch(tx, now)
+        if not batch.taken.ids and not batch.due:
+            return False
+        with self._database.write() as tx:
+            # Another one publishes, or has since we looked.
+            if events.head(tx) != batch.last:
+                return False
+            published = self._publish(tx, batch, now)
+        for event_type, number in published.items():
+            metrics.events_published_total.labels(event_type).inc(number)
+        return batch.taken.full or len(batch.due) == DUE_MAX
 
-    def _offering(self, fact: Happened | Told, now: Instant) -> Happened | Told:
-        """Return the fact with the address where the deposit that is missing is offered."""
-        if isinstance(fact, Told) or "shortfall" not in fact.data:
+    def _batch(self, tx: Connection, now: Instant) -> _Batch:
+        taken = outbox.take(tx, ENTRIES_MAX[tx.dialect.name])
+        due = alerts.due(tx, now, DUE_MAX)
+        notable = self._watch.notable(tx, taken.told)
+        return _Batch(events.last(tx), taken, notable | due, due)
+
+    def _publish(self, tx: Connection, batch: _Batch, now: Instant) -> dict[str, int]:
+        """Publish, and return the number of events by type."""
+        offered = [self._offering(one, now) for one in batch.taken.told]
+        warned = Told(facts=self._watch.look(tx, batch.wallets, batch.due, now))
+        published = events.publish(tx, [*offered, warned], batch.last, now)
+        for endpoint, types in self._subscribers:
+            lanes.extend(tx, endpoint, types, published, now)
+        outbox.drop(tx, batch.taken.ids)
+        return events.counted(tx, published)
+
+    def _offering(self, told: Told, now: Instant) -> Told:
+        """Return facts with the address where the deposit that is missing is offered."""
+        return told._replace(facts=[self._offered(fact, now) for fact in told.facts])
+
+    def _offered(self, fact: Happened, now: Instant) -> Happened:
+        if "shortfall" not in fact.data:
             return fact
         currency, shortfall = fact.data["currency"], fact.data["shortfall"]
-        url = self._offer(fact.tenant_id, currency, shortfall, now) if shortfall else None
-        return fact._replace(data={**fact.data, "deposit_url": url})
-
-    def _offer(self, tenant_id: str, currency: str, amount: int, now: Instant) -> str | None:
-        return self._offers.link(tenant_id, amount, currency, now) or None
-
-    def _warned(
-        self, tx: Connection, ids: set[WalletId], due: Collection[WalletId], now: Instant
-    ) -> list[Happened]:
-        """Follow the balances of wallets, and return the alerts there are."""
-        known = alerts.latches(tx, ids)
-        # Kept also where they are as before: they are not due any more.
-        after = {key: latch for key, latch in known.items() if key[0] in due}
-        told: list[Happened] = []
-        for wallet, mark in self._marked(tx, ids):
-            below = {LOW: mark > 0 and wallet.available < mark, NEGATIVE: wallet.balance < 0}
-            for kind, is_below in below.items():
-                latch = known.get((wallet.id, kind), Latch())
-                change = follow(latch, below=is_below, cooldown=self._rules.cooldown, now=now)
-                if change.latch != latch:
-                    after[wallet.id, kind] = change.latch
-                if change.fires or change.recovers:
-                    told += self._alerts(kind, change, wallet, mark, now)
-        alerts.save(tx, after, self._rules.cooldown)
-        return told
-
-    def _alerts(
-        self, kind: str, change: Change, wallet: Wallet, mark: int, now: Instant
-    ) -> list[Happened]:
-        if kind == NEGATIVE:
-            return [_said(EventType.BALANCE_NEGATIVE, wallet, mark, now)] if change.fires else []
-        if change.recovers:
-            return [_said(EventType.BALANCE_RECOVERED, wallet, mark, now)]
-        url = self._offer(*wallet.id, mark - wallet.available, now)
-        return [_said(EventType.BALANCE_LOW, wallet, mark, now, deposit_url=url)]
-
-    def _marked(self, tx: Connection, ids: Collection[WalletId]) -> list[tuple[Wallet, int]]:
-        """Return the wallets, each with the mark below which it is low; at 0 it never is."""
-        wishes = alerts.notices(tx, {wallet_id.tenant_id for wallet_id in ids})
-        marks = {one: self._threshold(one, wishes.get(one.tenant_id)) for one in ids}
-        asking = [one for one, mark in marks.items() if mark.next_renewal]
-        coming = renewals.coming(tx, asking)
-        return [
-            (wallet, marks[wallet.id].amount(coming.get(wallet.id, 0)))
-            for wallet in alerts.wallets(tx, ids)
-        ]
-
-    def _threshold(self, wallet_id: WalletId, notice: Notice | None) -> Threshold:
-        wished = notice.thresholds if notice else _NOTHING
-        configured = self._rules.thresholds.get(wallet_id.currency, self._rules.otherwise)
-        return wished.get(wallet_id.currency, configured)
-
-
-def _wallet(fact: Happened | Told) -> WalletId | None:
-    """Return the wallet that a fact names: a renewal that comes up may make a balance low."""
-    if isinstance(fact, Told):
-        return WalletId(fact.tenant_id, fact.currency)
-    if "currency" not in fact.data or not fact.tenant_id:
-        return None
-    return WalletId(fact.tenant_id, fact.data["currency"])
-
-
-def _said(
-    event_type: EventType, wallet: Wallet, mark: int, now: Instant, **more: str | None
-) -> Happened:
-    data = {
-        "currency": wallet.currency,
-        "balance": wallet.balance,
-        "held": wallet.held,
-        "available": wallet.available,
-        "threshold": mark,
-        **more,
-    }
-    return Happened(event_type, wallet.tenant_id, now, data)
+        url = self._offers.link(fact.tenant_id, shortfall, currency, now) if shortfall else ""
+        return fact._replace(data={**fact.data, "deposit_url": url or None})

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, text
 
 from bridge.domain.alert import Latch, Threshold
 from bridge.domain.clock import Instant
+from bridge.domain.renewal import COMING
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, tables
-from bridge.store.among import among
+from bridge.store.among import among, listed, rows
 
 ALERTS = tables.table(tables.Alert)
 NOTICES = tables.table(tables.Notice)
@@ -34,8 +36,8 @@ class Notice(NamedTuple):
 
 def notices(tx: Connection, tenant_ids: Collection[str]) -> dict[str, Notice]:
     """Return what is known of these tenants' wishes."""
-    rows = among(tx, NOTICES, ("tenant_id",), {(tenant_id,) for tenant_id in tenant_ids})
-    return {row.tenant_id: _notice(row) for row in rows}
+    found = among(tx, NOTICES, ("tenant_id",), {(tenant_id,) for tenant_id in tenant_ids})
+    return {row.tenant_id: _notice(row) for row in found}
 
 
 def put_notice(tx: Connection, notice: Notice, now: Instant) -> None:
@@ -65,22 +67,22 @@ def wallets(tx: Connection, ids: Iterable[WalletId]) -> list[Wallet]:
 
 def latches(tx: Connection, ids: Iterable[WalletId]) -> dict[tuple[WalletId, str], Latch]:
     """Return how the alerts of these wallets stand, by wallet and kind, as far as any did."""
-    rows = among(tx, ALERTS, WalletId._fields, ids)
+    found = among(tx, ALERTS, WalletId._fields, ids)
     return {
         (WalletId(row.tenant_id, row.currency), row.kind): Latch(
             row.since, row.told_at, bool(row.told)
         )
-        for row in rows
+        for row in found
     }
 
 
 def save(tx: Connection, changed: Mapping[tuple[WalletId, str], Latch], cooldown: Instant) -> None:
     """Keep latches that changed, and say when to look at them again."""
-    rows = [
+    latches = [
         (*wallet, kind, latch.since, latch.told_at, int(latch.told), latch.due_at(cooldown))
         for (wallet, kind), latch in sorted(changed.items())
     ]
-    bulk.insert(tx, ALERTS, rows, _OVER)
+    bulk.insert(tx, ALERTS, latches, _OVER)
 
 
 _OVER = (
@@ -89,14 +91,46 @@ _OVER = (
 )
 
 
+def notable(tx: Connection, marks: Iterable[tuple[str, str, int]]) -> set[WalletId]:
+    """Return those of some wallets of which `domain.alert.follow` could have anything to say.
+
+    They come as tenant, currency and the mark below which they are low by the configuration. Most
+    balances are far above, and cost no more than this one statement.
+    """
+    query = _notable(tx.dialect.name)
+    return {WalletId(*row) for row in tx.exec_driver_sql(query, (rows(marks),))}
+
+
+@cache
+def _notable(dialect: str) -> str:
+    asked = listed(dialect, "asked", tenant_id="TEXT", currency="TEXT", mark="BIGINT")
+    coming = ", ".join(f"'{status}'" for status in sorted(COMING))
+    # NUMERIC, since a sum of two amounts may leave 64 bits.
+    return (
+        f"WITH {asked}, touched AS (SELECT tenant_id, currency, balance,"
+        " CAST(balance AS NUMERIC) - held AS available, mark"
+        " FROM asked JOIN wallets USING (tenant_id, currency))"
+        " SELECT tenant_id, currency FROM touched WHERE balance < 0 OR available < mark"
+        " UNION SELECT tenant_id, currency FROM touched JOIN alerts USING (tenant_id, currency)"
+        " WHERE since IS NOT NULL"
+        " UNION SELECT tenant_id, currency FROM touched JOIN notices USING (tenant_id)"
+        " WHERE thresholds <> '{}'"
+        " UNION SELECT tenant_id, currency FROM touched JOIN renewals USING (tenant_id, currency)"
+        f" WHERE status IN ({coming}) AND CAST(amount AS NUMERIC) + keep_at_least > available"
+    )
+
+
 def due(tx: Connection, now: Instant, limit: int) -> set[WalletId]:
     """Return wallets to look at, up to `limit` latches of them.
 
     Their cooldown has ended while they were below and untold, or they were touched.
     """
-    query = select(ALERTS.c.tenant_id, ALERTS.c.currency).where(ALERTS.c.due_at <= now)
-    rows = tx.execute(query.order_by(ALERTS.c.due_at).limit(limit))
-    return {WalletId(*row) for row in rows}
+    return {WalletId(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})}
+
+
+_DUE = text(
+    "SELECT tenant_id, currency FROM alerts WHERE due_at <= :now ORDER BY due_at LIMIT :limit"
+)
 
 
 def touch(tx: Connection, tenant_id: str, now: Instant) -> None:

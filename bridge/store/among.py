@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, Row, Table
 
+MARK = {"sqlite": "?", "postgresql": "%s"}
+"""What stands for a parameter in the drivers' statements."""
+
 _SOURCE = {
     "sqlite": ("json_each(?) AS item", "json_extract(item.value, '$[{n}]')"),
     "postgresql": ("json_array_elements(CAST(%s AS json)) AS item(value)", "item.value ->> {n}"),
@@ -53,7 +56,7 @@ def _select(tx: Connection, select: str, keys: Keys) -> Sequence[Row[Any]]:
     asked = sorted(keys)
     if not asked:
         return []
-    return tx.exec_driver_sql(select, (msgspec.json.encode(asked).decode(),)).all()
+    return tx.exec_driver_sql(select, (rows(asked),)).all()
 
 
 @cache
@@ -68,16 +71,30 @@ def statement(
 
     `locking` is what follows FOR UPDATE; None locks nothing.
     """
-    source, item = _SOURCE[dialect]
-    keys = ", ".join(_key(table, name, item.format(n=n)) for n, name in enumerate(columns))
+    types = {name: _type(table, name) for name in columns}
     matches = " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)
     order = ", ".join(f"{table.name}.{name}" for name in columns)
     return (
-        f"WITH asked({', '.join(columns)}) AS (SELECT {keys} FROM {source})"
+        f"WITH {listed(dialect, 'asked', **types)}"
         f" SELECT {', '.join(f'{table.name}.{name}' for name in wanted)}"
         f" FROM asked JOIN {table.name} ON {matches} ORDER BY {order}"
         + _for_update(dialect, table, locking)
     )
+
+
+def listed(dialect: str, name: str, **columns: str) -> str:
+    """Return the WITH item by which a statement reads rows from a parameter that `rows` made.
+
+    `columns` are TEXT or BIGINT, in the order of the rows' values.
+    """
+    source, item = _SOURCE[dialect]
+    values = [f"CAST({item.format(n=n)} AS {kind})" for n, kind in enumerate(columns.values())]
+    return f"{name}({', '.join(columns)}) AS (SELECT {', '.join(values)} FROM {source})"
+
+
+def rows(values: Iterable[tuple[Any, ...]]) -> str:
+    """Return rows as the parameter of a statement: JSON."""
+    return msgspec.json.encode(list(values)).decode()
 
 
 def _for_update(dialect: str, table: Table, locking: str | None) -> str:
@@ -86,6 +103,5 @@ def _for_update(dialect: str, table: Table, locking: str | None) -> str:
     return f" FOR UPDATE OF {table.name} {locking}"
 
 
-def _key(table: Table, name: str, value: str) -> str:
-    number = isinstance(table.c[name].type, BigInteger)
-    return f"CAST({value} AS BIGINT)" if number else value
+def _type(table: Table, name: str) -> str:
+    return "BIGINT" if isinstance(table.c[name].type, BigInteger) else "TEXT"

@@ -6,17 +6,18 @@ gaps, and nothing appears later below a number that somebody has seen.
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from bridge.domain.clock import Instant, isoformat
-from bridge.domain.entry import Entry, EntryId
+from bridge.domain.entry import Entry, EntryId, Kind
 from bridge.domain.errors import BridgeError, NotFoundError
-from bridge.domain.event import Event, EventId, Happened, Told
-from bridge.store import bulk, tables
-from bridge.store.among import among, parts
-from bridge.store.outbox import Span, Waiting
+from bridge.domain.event import ADJUSTED, TOLD_BY, Event, EventId, Happened
+from bridge.store import tables
+from bridge.store.among import MARK, among, listed, rows
+from bridge.store.outbox import Told
 from bridge.store.shown import shown
 
 EVENTS = tables.table(tables.Event)
@@ -39,34 +40,91 @@ class EventsPrunedError(BridgeError):
 
 def head(tx: Connection) -> int | None:
     """Return the last event's number, locked until the end; None while another one publishes."""
-    query = select(HEAD.c.seq).where(HEAD.c.name == "events").with_for_update(skip_locked=True)
-    return tx.execute(query).scalar_one_or_none()
+    return tx.execute(_LOCK_HEAD).scalar_one_or_none()
 
 
-def facts(tx: Connection, rows: Sequence[Waiting]) -> list[Happened | Told]:
-    """Return what the rows tell, in order, spans as the entries they name."""
-    items = [item for row in rows for item in row.content]
-    places = [place for item in items for place in _places(item)]
-    found = map(Told._make, parts(tx, ENTRIES, EntryId._fields, places, Told._fields))
-    entries = {entry[:3]: entry for entry in found}
-    told: list[Happened | Told] = []
-    for item in items:
-        if isinstance(item, Happened):
-            told.append(item)
-        # One that is gone, as only a ledger changed by hand has it, must not hold up all others.
-        told += (entries[place] for place in _places(item) if place in entries)
-    return told
+def last(tx: Connection) -> int:
+    """Return the last event's number, without a lock."""
+    seq: int = tx.execute(_HEAD).scalar_one()
+    return seq
 
 
-def publish(
-    tx: Connection, told: Iterable[Happened | Told], head: int, now: Instant
-) -> list[Event]:
-    """Number facts from the head on, keep them as events, and move the head."""
-    events = [_event(fact, head + n, now) for n, fact in enumerate(told, start=1)]
-    bulk.insert(tx, EVENTS, events)
-    moved = update(HEAD).where(HEAD.c.name == "events").values(seq=head + len(events))
-    tx.execute(moved)
-    return events
+_HEAD = select(HEAD.c.seq).where(HEAD.c.name == "events")
+_LOCK_HEAD = _HEAD.with_for_update(skip_locked=True)
+
+
+def publish(tx: Connection, told: Iterable[Told], head: int, now: Instant) -> range:
+    """Number facts and the entries that spans name from the head on, as events; move the head.
+
+    Returns the numbers. Entries that are gone, as only a ledger changed by hand has them, hold up
+    nobody.
+    """
+    spans: list[tuple[Any, ...]] = []
+    facts: list[tuple[Any, ...]] = []
+    for one in told:
+        place = len(spans) + len(facts)
+        spans += [(n, *span) for n, span in enumerate(one.spans, place)]
+        facts += [(n, *_fact(fact)) for n, fact in enumerate(one.facts, place)]
+    values = (rows(spans), rows(facts), head, now)
+    made = tx.exec_driver_sql(_publish(tx.dialect.name), values).rowcount
+    tx.execute(_MOVE_HEAD, {"made": made})
+    return range(head + 1, head + made + 1)
+
+
+@cache
+def _publish(dialect: str) -> str:
+    """Return the statement; entries go from table to table, so that Python sees none of them."""
+    spans = listed(
+        dialect,
+        "spans",
+        place="BIGINT",
+        tenant_id="TEXT",
+        currency="TEXT",
+        first="BIGINT",
+        last="BIGINT",
+    )
+    facts = listed(
+        dialect,
+        "facts",
+        place="BIGINT",
+        type="TEXT",
+        tenant_id="TEXT",
+        occurred_at="BIGINT",
+        data="TEXT",
+    )
+    return (
+        "INSERT INTO events"
+        " (seq, published_at, type, tenant_id, currency, version, occurred_at, data)"
+        f" WITH {spans}, {facts},"
+        " told(place, type, tenant_id, currency, version, occurred_at, data) AS ("
+        f"SELECT place, {_TYPE}, tenant_id, currency, version, recorded_at, ''"
+        " FROM spans JOIN entries USING (tenant_id, currency) WHERE version BETWEEN first AND last"
+        " UNION ALL SELECT place, type, tenant_id, '', 0, occurred_at, data FROM facts)"
+        f" SELECT CAST({MARK[dialect]} AS BIGINT) + row_number() OVER (ORDER BY place, version),"
+        f" CAST({MARK[dialect]} AS BIGINT), type, tenant_id, currency, version, occurred_at, data"
+        " FROM told"
+    )
+
+
+_TYPE = (
+    "CASE"
+    + "".join(f" WHEN kind = '{kind}' THEN '{told}'" for kind, told in TOLD_BY.items())
+    + f" WHEN kind = '{Kind.ADJUSTMENT}' AND amount > 0 THEN '{ADJUSTED[0]}'"
+    f" WHEN kind = '{Kind.ADJUSTMENT}' THEN '{ADJUSTED[1]}' END"
+)
+
+_MOVE_HEAD = update(HEAD).where(HEAD.c.name == "events").values(seq=HEAD.c.seq + bindparam("made"))
+
+
+def counted(tx: Connection, numbers: range) -> dict[str, int]:
+    """Count the events with these numbers, by type."""
+    found = tx.execute(_COUNTED, {"first": numbers.start, "end": numbers.stop})
+    return {row.type: row.number for row in found}
+
+
+_COUNTED = text(
+    "SELECT type, count(*) AS number FROM events WHERE seq >= :first AND seq < :end GROUP BY type"
+)
 
 
 class Wanted(NamedTuple):
@@ -111,7 +169,7 @@ def behind(tx: Connection, event_id: EventId) -> int:
     not of this database.
     """
     first = tx.execute(select(func.min(EVENTS.c.seq))).scalar_one()
-    oldest = _head(tx) + 1 if first is None else first
+    oldest = last(tx) + 1 if first is None else first
     if event_id.seq >= oldest:
         return get(tx, event_id).seq
     if event_id.seq < oldest - 1:
@@ -126,7 +184,7 @@ def since(tx: Connection, moment: Instant) -> int:
     """Return the number before the first event published at a time or later."""
     query = select(func.min(EVENTS.c.seq)).where(EVENTS.c.published_at >= moment)
     first = tx.execute(query).scalar_one()
-    return _head(tx) if first is None else first - 1
+    return last(tx) if first is None else first - 1
 
 
 def bodies(tx: Connection, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -158,29 +216,13 @@ def prune(tx: Connection, before: Instant, through: int | None, limit: int) -> i
     return len(gone)
 
 
-def _head(tx: Connection) -> int:
-    seq: int = tx.execute(select(HEAD.c.seq).where(HEAD.c.name == "events")).scalar_one()
-    return seq
-
-
-def _event(fact: Happened | Told, seq: int, now: Instant) -> Event:
-    if isinstance(fact, Told):
-        tenant_id, currency, version, *_, recorded_at = fact
-        return Event(seq, now, fact.type, tenant_id, currency, version, recorded_at, "")
+def _fact(fact: Happened) -> tuple[Any, ...]:
     data = json.dumps(dict(fact.data), separators=(",", ":"))
-    return Event(seq, now, fact.type, fact.tenant_id, "", 0, fact.occurred_at, data)
+    return fact.type, fact.tenant_id, fact.occurred_at, data
 
 
 def _place(event: Event) -> EntryId:
     return EntryId(event.tenant_id, event.currency, event.version)
-
-
-def _places(item: Span | Happened) -> list[tuple[str, str, int]]:
-    """Return the places of the entries that a span names; a fact names none."""
-    if isinstance(item, Happened):
-        return []
-    tenant_id, currency, first, last = item
-    return [(tenant_id, currency, version) for version in range(first, last + 1)]
 
 
 def _entries(tx: Connection, places: Iterable[EntryId]) -> dict[EntryId, Entry]:

@@ -7,10 +7,21 @@ other. Claims expire: what a dead process had claimed is sent again.
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, func, null, select, text, update
+from sqlalchemy import (
+    Connection,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    null,
+    select,
+    text,
+    update,
+)
 
 from bridge.domain.clock import Instant
-from bridge.domain.event import Event
 from bridge.store import bulk, tables
 
 LANES = tables.table(tables.Lane)
@@ -34,24 +45,22 @@ class Lane(NamedTuple):
     claimed_until: Instant = 0
 
 
-def extend(tx: Connection, endpoint: str, events: Iterable[Event], now: Instant) -> None:
-    """Put new events, in order, on their tenants' lanes to an endpoint."""
-    spans: dict[str, tuple[int, int]] = {}
-    for event in events:
-        first, _ = spans.get(event.tenant_id, (event.seq, 0))
-        spans[event.tenant_id] = first, event.seq
-    lanes = [
-        Lane(tenant_id, endpoint, first - 1, last, due_at=now)
-        for tenant_id, (first, last) in sorted(spans.items())
-    ]
-    bulk.insert(tx, LANES, lanes, _EXTEND)
+def extend(tx: Connection, endpoint: str, types: Iterable[str], new: range, now: Instant) -> None:
+    """Put new events, by their numbers, on their tenants' lanes, if of the endpoint's types."""
+    numbers = {"first": new.start, "end": new.stop}
+    tx.execute(_EXTEND, {"endpoint": endpoint, "types": sorted(types), "now": now} | numbers)
 
 
 # A lane that rests after a failure goes on resting.
-_EXTEND = (
-    "ON CONFLICT (tenant_id, endpoint) DO UPDATE SET latest = excluded.latest,"
+_EXTEND = text(
+    "INSERT INTO lanes (tenant_id, endpoint, delivered_through, latest, failures, due_at,"
+    " claimed_until)"
+    " SELECT tenant_id, :endpoint, min(seq) - 1, max(seq), 0, CAST(:now AS BIGINT), 0 FROM events"
+    " WHERE seq >= :first AND seq < :end AND type IN :types"
+    " GROUP BY tenant_id ORDER BY tenant_id"
+    " ON CONFLICT (tenant_id, endpoint) DO UPDATE SET latest = excluded.latest,"
     " due_at = COALESCE(lanes.due_at, excluded.due_at)"
-)
+).bindparams(bindparam("types", type_=String, expanding=True))
 
 
 def due(tx: Connection, endpoint: str, now: Instant) -> bool:

@@ -8,19 +8,22 @@ smaller id and commits first (docs/decisions/0024).
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+import msgspec
+from sqlalchemy import Connection, func, select
 
 from bridge.domain.clock import Instant
 from bridge.domain.entry import Entry
 from bridge.domain.event import EventType, Happened
 from bridge.store import tables
+from bridge.store.among import listed, rows
 
 OUTBOX = tables.table(tables.Waiting)
 
-ROWS_MAX = 500
-"""Rows that are taken at once."""
+ROWS_MAX = 100
+"""Rows that are taken at once: all of them are read, though the first may be a batch."""
 
 _INSERT = {
     "sqlite": "INSERT INTO outbox (recorded_at, content) VALUES (?, ?)",
@@ -37,12 +40,30 @@ class Span(NamedTuple):
     last: int
 
 
-class Waiting(NamedTuple):
-    """A row of the outbox."""
+class Told(NamedTuple):
+    """What a row tells: of entries, by spans, or of facts."""
 
-    id: int
-    recorded_at: Instant
-    content: Sequence[Span | Happened]
+    spans: Sequence[Span] = ()
+    facts: Sequence[Happened] = ()
+
+    @property
+    def size(self) -> int:
+        """How many events they will be."""
+        return sum([last - first + 1 for _, _, first, last in self.spans]) + len(self.facts)
+
+    @property
+    def wallets(self) -> set[tuple[str, str]]:
+        """The wallets it is about, by tenant and currency."""
+        facts = {fact.wallet_id for fact in self.facts if fact.wallet_id}
+        return {span[:2] for span in self.spans} | facts
+
+
+class Taken(NamedTuple):
+    """Some rows by their ids, and what each tells, in order; `full` where more may wait."""
+
+    ids: Sequence[int]
+    told: Sequence[Told]
+    full: bool
 
 
 def add(tx: Connection, happened: Sequence[Happened]) -> None:
@@ -61,21 +82,32 @@ def wrote(tx: Connection, entries: Sequence[Entry]) -> None:
     _put(tx, entries[0].recorded_at, list(spans.values()))
 
 
-def take(tx: Connection, entries_max: int) -> list[Waiting]:
+def take(tx: Connection, entries_max: int) -> Taken:
     """Return the rows that wait longest, up to ROWS_MAX, until they tell so many entries."""
-    rows: list[Waiting] = []
+    ids: list[int] = []
+    told: list[Told] = []
     size = 0
-    for row in tx.execute(select(OUTBOX).order_by(OUTBOX.c.id).limit(ROWS_MAX)):
-        rows.append(Waiting(row.id, row.recorded_at, _read(row.content)))
-        size += sum(map(_size, rows[-1].content))
+    for row in tx.execute(_OLDEST).all():
+        ids.append(row.id)
+        told.append(_read(row.content))
+        size += told[-1].size
         if size >= entries_max:
             break
-    return rows
+    return Taken(ids, told, full=size >= entries_max or len(ids) == ROWS_MAX)
 
 
-def drop(tx: Connection, rows: Iterable[Waiting]) -> None:
+_OLDEST = select(OUTBOX.c.id, OUTBOX.c.content).order_by(OUTBOX.c.id).limit(ROWS_MAX)
+
+
+def drop(tx: Connection, ids: Iterable[int]) -> None:
     """Forget rows that were published: these only, for smaller ids may yet be committed."""
-    tx.execute(delete(OUTBOX).where(OUTBOX.c.id.in_([row.id for row in rows])))
+    tx.exec_driver_sql(_drop(tx.dialect.name), (rows((row_id,) for row_id in ids),))
+
+
+@cache
+def _drop(dialect: str) -> str:
+    gone = listed(dialect, "gone", id="BIGINT")
+    return f"WITH {gone} DELETE FROM outbox WHERE id IN (SELECT id FROM gone)"
 
 
 def waiting(tx: Connection) -> tuple[int, Instant | None]:
@@ -84,25 +116,19 @@ def waiting(tx: Connection) -> tuple[int, Instant | None]:
     return number, oldest
 
 
-def is_empty(tx: Connection) -> bool:
-    """Tell whether nothing waits."""
-    return tx.execute(select(OUTBOX.c.id).limit(1)).first() is None
-
-
 def _put(tx: Connection, recorded_at: Instant, content: Sequence[Any]) -> None:
     text = json.dumps(content, separators=(",", ":"))
     tx.exec_driver_sql(_INSERT[tx.dialect.name], (recorded_at, text))
 
 
-def _read(content: str) -> list[Span | Happened]:
-    return [
-        Span._make(item) if isinstance(item, list) else _fact(item) for item in json.loads(content)
-    ]
+def _read(content: str) -> Told:
+    if content.startswith("[{"):
+        return Told(facts=[_fact(item) for item in json.loads(content)])
+    return Told(_SPANS.decode(content))
+
+
+_SPANS = msgspec.json.Decoder(list[Span])
 
 
 def _fact(item: dict[str, Any]) -> Happened:
     return Happened(**item | {"type": EventType(item["type"])})
-
-
-def _size(item: Span | Happened) -> int:
-    return item.last - item.first + 1 if isinstance(item, Span) else 1

@@ -61,9 +61,9 @@ def begin(database: Database, tenant_id: str) -> None:
 def taken(database: Database) -> list[Happened]:
     """What waits in the outbox about renewals; it is empty then."""
     with database.write() as tx:
-        rows = outbox.take(tx, 1_000_000)
-        outbox.drop(tx, rows)
-    return [fact for row in rows for fact in row.content if isinstance(fact, Happened)]
+        taken = outbox.take(tx, 1_000_000)
+        outbox.drop(tx, taken.ids)
+    return [fact for one in taken.told for fact in one.facts]
 
 
 def wait_until_noticed(database: Database) -> None:

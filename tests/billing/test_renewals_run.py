@@ -23,7 +23,7 @@ from bridge.domain.alert import Threshold
 from bridge.domain.clock import DAY, HOUR
 from bridge.domain.errors import InvalidRequestError, UnavailableError
 from bridge.domain.renewal import Renewal, Status
-from bridge.notify.publish import Rules
+from bridge.notify.balances import Rules
 from bridge.store.database import Connection, Database
 from bridge.store.renewal_payments import ByHand
 from bridge.store.renewals import RenewalNotFoundError

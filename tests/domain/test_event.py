@@ -4,12 +4,12 @@ import pytest
 
 from bridge.domain.entry import Kind
 from bridge.domain.errors import NotFoundError
-from bridge.domain.event import Event, EventId, EventType, Told
+from bridge.domain.event import TOLD_BY, Event, EventId, EventType, Happened
 from tests.examples import NOON
 
 
-def entry(kind: Kind, amount: int) -> Told:
-    return Told("acme", "EUR", 1, kind.value, amount, NOON)
+def test_every_kind_of_entry_is_told() -> None:
+    assert {*TOLD_BY, Kind.ADJUSTMENT} == set(Kind)
 
 
 @pytest.mark.parametrize(
@@ -27,16 +27,22 @@ def entry(kind: Kind, amount: int) -> Told:
     ],
 )
 def test_an_entry_is_told_by_what_it_is(kind: Kind, told: EventType) -> None:
-    assert entry(kind, -5).type is told
+    assert TOLD_BY[kind] is told
 
 
-def test_an_adjustment_is_told_by_its_direction() -> None:
-    assert entry(Kind.ADJUSTMENT, 5).type is EventType.WALLET_CREDITED
-    assert entry(Kind.ADJUSTMENT, -5).type is EventType.WALLET_DEBITED
-
-
-def test_every_kind_of_entry_is_told() -> None:
-    assert all(entry(kind, 1).type in EventType for kind in Kind)
+@pytest.mark.parametrize(
+    ("tenant_id", "data", "wallet_id"),
+    [
+        ("acme", {"currency": "EUR"}, ("acme", "EUR")),
+        ("acme", {"order_id": 7}, None),
+        ("", {"currency": "EUR"}, None),
+    ],
+)
+def test_a_fact_is_about_a_wallet_where_it_names_one(
+    tenant_id: str, data: dict[str, object], wallet_id: tuple[str, str] | None
+) -> None:
+    fact = Happened(EventType.RENEWAL_UPCOMING, tenant_id, NOON, data)
+    assert fact.wallet_id == wallet_id
 
 
 def test_an_id_names_its_event_and_has_no_dots() -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import Engine, event
 from bridge.domain.alert import Threshold
 from bridge.domain.clock import DAY
 from bridge.domain.event import EventType
-from bridge.notify.publish import Rules, Subscriber
+from bridge.notify.balances import Rules
+from bridge.notify.publish import Subscriber
 from bridge.store.database import Database
 from tests.examples import NOON
 from tests.telling import published, publisher

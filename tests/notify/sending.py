@@ -11,6 +11,7 @@ from bridge.notify.signing import read_secret
 from bridge.store import attempts, events, lanes
 from bridge.store.attempts import DeadLetter
 from bridge.store.database import Database
+from bridge.store.outbox import Told
 from tests.conftest import FakeClock
 from tests.notify.receiver import SECRET, Receiver
 
@@ -45,10 +46,10 @@ def publish(
     with database.write() as tx:
         head = events.head(tx)
         assert head is not None
-        published = events.publish(tx, facts, head, now)
+        published = events.publish(tx, [Told(facts=facts)], head, now)
         for name in to:
-            lanes.extend(tx, name, published, now)
-    return published
+            lanes.extend(tx, name, EVERY, published, now)
+        return events.after(tx, head, len(published))
 
 
 def numbered(database: Database, now: Instant, number: int, **where: Any) -> list[Event]:

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from bridge.domain.entry import Draft
 from bridge.domain.event import EventType, Happened
 from bridge.domain.offer import Offers, read_offer
 from bridge.domain.signing import derived
-from bridge.notify.publish import Publisher, Rules, Subscriber
+from bridge.notify import publish
+from bridge.notify.balances import Rules
+from bridge.notify.publish import Publisher, Subscriber
 from bridge.store import alerts, events, outbox, renewals
 from bridge.store.alerts import Notice
-from bridge.store.database import Database
+from bridge.store.database import Connection, Database
 from bridge.store.lanes import Lane
 from tests.conftest import FakeClock
 from tests.notify import publishing
@@ -116,7 +119,7 @@ def test_events_are_counted_by_type_once_they_are_published(
 def test_a_batch_leaves_the_rest_for_the_next(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.notify.publish.ENTRIES_MAX", 2)
+    monkeypatch.setattr(publish, "ENTRIES_MAX", dict.fromkeys(publish.ENTRIES_MAX, 2))
     for _ in range(5):
         posted(database, adjustment(1))
     one = publisher(database, clock)
@@ -152,6 +155,24 @@ def test_who_comes_while_another_publishes_does_nothing(
         assert published(other) == []
     publisher(database, clock).publish()
     assert len(published(database)) == 1
+
+
+def test_what_somebody_else_publishes_between_reading_and_writing_is_published_once(
+    database: Database, database_url: str, clock: FakeClock
+) -> None:
+    class Overtaken(Database):
+        """Before it writes, somebody else has published."""
+
+        @contextlib.contextmanager
+        def write(self) -> Iterator[Connection]:
+            publisher(database, clock).publish()
+            with super().write() as tx:
+                yield tx
+
+    posted(database, adjustment(1))
+    with contextlib.closing(Overtaken(database_url)) as overtaken:
+        assert not publisher(overtaken, clock).publish()
+    assert [event.seq for event in published(database)] == [1]
 
 
 def test_a_publisher_killed_before_any_statement_leaves_all_or_nothing(

@@ -6,7 +6,8 @@ from bridge.domain.wallet import WalletId
 from bridge.store import alerts
 from bridge.store.alerts import LOW, NEGATIVE, Notice
 from bridge.store.database import Database
-from tests.store.drafting import NOON, adjustment, posted
+from tests.renewing import keep, renewal
+from tests.store.drafting import NOON, adjustment, debit, effect, posted
 
 ACME, BETA = WalletId("acme", "EUR"), WalletId("beta", "EUR")
 NOTICE = Notice("acme", "pay@example.com", "de", {"EUR": Threshold(500), "USD": Threshold(0, True)})
@@ -70,6 +71,37 @@ def test_wallets_that_were_touched_are_due_at_once_and_stand_as_before(
     assert len(due(database, NOON, 1)) == 1
     save(database, ACME, told)
     assert due(database, NOON) == {dollars}
+
+
+def test_a_wallet_is_of_note_where_something_could_be_said_of_it(database: Database) -> None:
+    names = ["alerted", "below", "due", "held", "idle", "renewing", "rich", "told", "wishing"]
+    posted(database, *(adjustment(100, tenant_id=name) for name in names))
+    posted(database, effect(50, tenant_id="held", effect="hold/dispute"))
+    ids = {name: WalletId(name, "EUR") for name in names}
+    save(database, ids["alerted"], Latch(NOON, NOON, told=True))
+    save(database, ids["told"], Latch(None, NOON))
+    keep(database, renewal("much", tenant_id="renewing", amount=90, keep_at_least=11))
+    keep(database, renewal("little", tenant_id="rich", amount=90, keep_at_least=10))
+    with database.write() as tx:
+        alerts.put_notice(tx, Notice("wishing", thresholds={"EUR": Threshold(5)}), NOON)
+        alerts.put_notice(tx, Notice("rich", "pay@example.com"), NOON)
+        marks = [(name, "EUR", 101 if name == "below" else 100) for name in [*names, "nobody"]]
+        notable = alerts.notable(tx, marks)
+    assert {tenant_id for tenant_id, _ in notable} == {
+        *("alerted", "below", "held", "renewing", "wishing")
+    }
+
+
+def test_a_debt_is_of_note_whatever_is_low(database: Database) -> None:
+    posted(database, effect(100), debit(80))
+    posted(database, effect(0))
+    with database.read() as tx:
+        assert alerts.notable(tx, [(*ACME, 0)]) == {ACME}
+
+
+def test_nothing_touched_is_nothing_of_note(database: Database) -> None:
+    with database.read() as tx:
+        assert alerts.notable(tx, []) == set()
 
 
 def test_wallets_are_returned_as_they_are(database: Database) -> None:

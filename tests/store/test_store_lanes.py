@@ -15,6 +15,7 @@ from tests import telling
 from tests.store.drafting import NOON
 
 UNTIL = NOON + 2 * MINUTE
+EVERY = frozenset(EventType)
 
 
 def event(seq: int, tenant_id: str = "acme", said: EventType = EventType.ORDER_HELD) -> Event:
@@ -22,9 +23,11 @@ def event(seq: int, tenant_id: str = "acme", said: EventType = EventType.ORDER_H
 
 
 def extend(database: Database, *events: Event, endpoint: str = "core", now: int = NOON) -> None:
+    """Publish events whose numbers follow each other, and put them on their lanes."""
+    new = range(events[0].seq, events[-1].seq + 1)
     with database.write() as tx:
         bulk.insert(tx, lanes.EVENTS, events, "ON CONFLICT DO NOTHING")
-        lanes.extend(tx, endpoint, events, now)
+        lanes.extend(tx, endpoint, EVERY, new, now)
 
 
 def claim(database: Database, now: int = NOON, until: int = UNTIL, limit: int = 10) -> list[Lane]:
@@ -51,6 +54,20 @@ def test_events_make_lanes_and_lengthen_them(database: Database) -> None:
     assert telling.lanes(database) == [
         Lane("acme", "core", 0, 4, due_at=NOON),
         Lane("beta", "core", 1, 2, due_at=NOON),
+    ]
+
+
+def test_a_lane_is_as_long_as_its_endpoint_is_told_of_the_new_events(database: Database) -> None:
+    extend(database, event(1), event(2, "beta"), endpoint="other")
+    debited = EventType.WALLET_DEBITED
+    made = [event(3), event(4, said=debited), event(5, said=debited), event(6), event(7, "beta")]
+    with database.write() as tx:
+        bulk.insert(tx, lanes.EVENTS, made)
+        lanes.extend(tx, "core", [debited], range(3, 8), NOON)
+        lanes.extend(tx, "silent", [], range(3, 8), NOON)
+        lanes.extend(tx, "late", EVERY, range(8, 8), NOON)
+    assert [one for one in telling.lanes(database) if one.endpoint != "other"] == [
+        Lane("acme", "core", 3, 5, due_at=NOON)
     ]
 
 

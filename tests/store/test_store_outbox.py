@@ -16,7 +16,7 @@ from bridge.store import ledger, outbox
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.memory import Memory
-from bridge.store.outbox import Span
+from bridge.store.outbox import Span, Told
 from tests.store.drafting import (
     NOON,
     adjustment,
@@ -58,7 +58,7 @@ def batcher(request: pytest.FixtureRequest, database: Database, clock: Clock) ->
 
 def forget(database: Database) -> None:
     with database.write() as tx:
-        outbox.drop(tx, outbox.take(tx, 10_000))
+        outbox.drop(tx, outbox.take(tx, 10_000).ids)
 
 
 def ask(batcher: Batcher, *drafts: Draft) -> list[str]:
@@ -74,12 +74,11 @@ def test_a_commit_leaves_one_row_that_names_the_new_entries_of_each_wallet(
     posted(database, adjustment(100), adjustment(100, currency="USD"), adjustment(5))
     posted(database, debit(1), debit(2), debit(3, currency="USD"))
     with database.read() as tx:
-        rows = outbox.take(tx, 100)
-    assert [row.content for row in rows] == [
-        [Span("acme", "EUR", 1, 2), Span("acme", "USD", 1, 1)],
-        [Span("acme", "EUR", 3, 4), Span("acme", "USD", 2, 2)],
+        taken = outbox.take(tx, 100)
+    assert taken.told == [
+        Told([Span("acme", "EUR", 1, 2), Span("acme", "USD", 1, 1)]),
+        Told([Span("acme", "EUR", 3, 4), Span("acme", "USD", 2, 2)]),
     ]
-    assert [row.recorded_at for row in rows] == [NOON, NOON]
 
 
 def test_every_kind_of_draft_leaves_word(database: Database) -> None:
@@ -165,24 +164,41 @@ def test_rows_are_taken_oldest_first_until_they_tell_as_much_as_asked_for(
     posted(database, *(adjustment(1) for _ in range(3)))
     posted(database, adjustment(1))
 
-    def sizes(entries_max: int) -> list[int]:
+    def sizes(entries_max: int) -> tuple[list[int], bool]:
         with database.read() as tx:
-            rows = outbox.take(tx, entries_max)
-        spans = [item for row in rows for item in row.content if isinstance(item, Span)]
-        return [span.last - span.first + 1 for span in spans]
+            taken = outbox.take(tx, entries_max)
+        return [one.size for one in taken.told], taken.full
 
-    assert sizes(1) == sizes(5) == [5]
-    assert sizes(6) == sizes(8) == [5, 3]
-    assert sizes(9) == sizes(100) == [5, 3, 1]
+    assert sizes(1) == sizes(5) == ([5], True)
+    assert sizes(6) == sizes(8) == ([5, 3], True)
+    assert sizes(9) == ([5, 3, 1], True)
+    assert sizes(10) == ([5, 3, 1], False)
+
+
+def test_a_row_says_which_wallets_it_is_about() -> None:
+    spans = [Span("acme", "EUR", 1, 2), Span("beta", "USD", 1, 1)]
+    assert Told(spans).wallets == {("acme", "EUR"), ("beta", "USD")}
+    dollars = FACT._replace(data={"currency": "USD"})
+    assert Told(facts=[FACT, dollars, dollars._replace(tenant_id="")]).wallets == {("acme", "USD")}
+
+
+def test_no_more_rows_are_taken_at_once_than_can_be_read_quickly(database: Database) -> None:
+    for _ in range(outbox.ROWS_MAX + 1):
+        posted(database, adjustment(1))
+    with database.write() as tx:
+        taken = outbox.take(tx, 10_000)
+        assert (len(taken.ids), taken.full) == (outbox.ROWS_MAX, True)
+        outbox.drop(tx, taken.ids)
+        assert outbox.take(tx, 10_000).told == [Told([Span("acme", "EUR", 101, 101)])]
 
 
 def test_the_outbox_says_how_much_waits_and_since_when(database: Database) -> None:
     with database.read() as tx:
-        assert (outbox.is_empty(tx), outbox.waiting(tx)) == (True, (0, None))
+        assert outbox.waiting(tx) == (0, None)
     posted(database, adjustment(1), now=NOON)
     posted(database, adjustment(1), now=NOON + 5)
     with database.read() as tx:
-        assert (outbox.is_empty(tx), outbox.waiting(tx)) == (False, (2, NOON))
+        assert outbox.waiting(tx) == (2, NOON)
 
 
 @POSTGRESQL

@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, String
+from sqlalchemy import BigInteger, Integer, String
 from sqlmodel import Field
 
 # Byte order on both databases: SQLite's own default, and what "C" means to PostgreSQL.
 KEY = String().with_variant(String(collation="C"), "postgresql")
+
+# SQLite keeps rows by a lone key that is declared INTEGER, and needs no index for it.
+ROWID = BigInteger().with_variant(Integer, "sqlite")
 
 
 def key(*, primary_key: bool = True, default: Any = ...) -> Any:

@@ -1,9 +1,9 @@
 """What happened, who is told of it, and how that went."""
 
-from sqlalchemy import BigInteger, Index, Integer, String, Text
+from sqlalchemy import Index, String, Text
 from sqlmodel import Field, SQLModel
 
-from bridge.store.tables.columns import integer, key
+from bridge.store.tables.columns import ROWID, integer, key
 
 
 class Waiting(SQLModel, table=True):
@@ -11,11 +11,7 @@ class Waiting(SQLModel, table=True):
 
     __tablename__ = "outbox"
 
-    id: int | None = Field(
-        default=None,
-        sa_type=BigInteger().with_variant(Integer, "sqlite"),
-        primary_key=True,
-    )
+    id: int | None = Field(default=None, sa_type=ROWID, primary_key=True)
     recorded_at: int = integer()
     content: str = Field(sa_type=Text)
 
@@ -38,7 +34,7 @@ class Event(SQLModel, table=True):
         Index("events_published", "published_at"),
     )
 
-    seq: int = integer(primary_key=True)
+    seq: int = Field(sa_type=ROWID, primary_key=True, sa_column_kwargs={"autoincrement": False})
     published_at: int = integer()
     type: str = Field(sa_type=String)
     tenant_id: str = key(primary_key=False)

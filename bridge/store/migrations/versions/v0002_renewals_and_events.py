@@ -92,9 +92,10 @@ def renewals() -> None:
 
 def events() -> None:
     """What happened, who is to be told of it, and how that went."""
+    rowid = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "outbox",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", rowid, nullable=False),
         number("recorded_at"),
         prose("content"),
         sa.PrimaryKeyConstraint("id"),
@@ -105,7 +106,7 @@ def events() -> None:
     op.bulk_insert(head, [{"name": "events", "seq": 0}])
     op.create_table(
         "events",
-        number("seq"),
+        sa.Column("seq", rowid, autoincrement=False, nullable=False),
         number("published_at"),
         word("type"),
         key("tenant_id"),

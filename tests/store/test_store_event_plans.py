@@ -55,12 +55,6 @@ WORK: dict[str, Work] = {
     "a notice": lambda tx: alerts.put_notice(tx, Notice("t5"), NOON),
 }
 
-# What a parameter or a WITH makes is read wholly; it is as long as the batch.
-_SCAN = {
-    "sqlite": r"\bSCAN (?!(?:item|asked|touched|told)\b|\(subquery|CONSTANT|\d)",
-    "postgresql": r"\bSeq Scan on\b",
-}
-
 
 @pytest.fixture
 def filled(database: Database) -> Database:

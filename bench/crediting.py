@@ -114,7 +114,7 @@ def _state(rows: Rows) -> list[Any]:
 def parsed(text: str) -> Iterator[Order | Unreadable]:
     """Read a page of orders from its text."""
     now = utc_now()
-    return (parse.order(row, STOREFRONT, TAG_KEY, now) for row in json.loads(text))
+    return (parse.order(row, STOREFRONT, TAG_KEY, now) for row in parse.rows(text) or ())
 
 
 class Storefront:

@@ -5,7 +5,6 @@ say what follows from that. Nothing of the shopper is here.
 """
 
 import hashlib
-import json
 from typing import Any, NamedTuple
 
 from bridge.domain.clock import Instant, isoformat
@@ -67,32 +66,13 @@ class Order(NamedTuple):
     tags: tuple[Any, ...]
     lines: tuple[Line, ...]
     refunds: tuple[Refund, ...]
-    fetched_at: Instant
     seals: tuple[Any, ...] = ()
+    fetched_at: Instant = 0
 
     @property
     def fingerprint(self) -> str:
         """What tells this order from another that was given the same id, e.g. after a restore."""
         return f"{self.key}@{isoformat(self.created_at)}"
-
-    def snapshot(self) -> str:
-        """The state as canonical JSON, `fetched_at` left out: equal text means an equal state."""
-        fields = self._asdict()
-        del fields["fetched_at"]
-        return _canonical(fields)
-
-    @classmethod
-    def from_snapshot(cls, text: str, fetched_at: Instant) -> "Order":
-        """Rebuild an order from `snapshot()`."""
-        fields = json.loads(text)
-        fields["tags"], fields["seals"] = tuple(fields["tags"]), tuple(fields["seals"])
-        fields["lines"] = tuple(_line(*line) for line in fields["lines"])
-        fields["refunds"] = tuple(_refund(*refund) for refund in fields["refunds"])
-        return cls(**fields, fetched_at=fetched_at)
-
-
-# Made once: json.dumps would make an encoder each time.
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Unreadable(NamedTuple):
@@ -105,18 +85,4 @@ class Unreadable(NamedTuple):
 
 def key_digest(order_key: str) -> str:
     """Return what tells order keys apart but, unlike one, opens no pay page (32 hex digits)."""
-    return digest(order_key).hex()[:32]
-
-
-def digest(text: str) -> bytes:
-    """Return the 32-byte SHA-256 of a canonical text."""
-    return hashlib.sha256(text.encode()).digest()
-
-
-def _line(*fields: Any) -> Line:
-    return Line._make([*fields[:-2], tuple(fields[-2]), tuple(fields[-1])])
-
-
-def _refund(refund_id: int, total: Any, lines: list[list[Any]] | None) -> Refund:
-    by_line = None if lines is None else tuple(RefundLine(*line) for line in lines)
-    return Refund(refund_id, total, by_line)
+    return hashlib.sha256(order_key.encode()).hexdigest()[:32]

@@ -38,6 +38,28 @@ def free(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Se
     return _whole(tx, table, columns, keys, "SKIP LOCKED")
 
 
+def of_orders(
+    tx: Connection,
+    table: Table,
+    storefront: str,
+    order_ids: Iterable[int],
+    wanted: tuple[str, ...] = (),
+    *,
+    lock: bool = False,
+) -> Sequence[Row[Any]]:
+    """Return the rows of a storefront's orders by their ids, whole or the wanted columns only.
+
+    With `lock` the rows are locked in the order of the ids.
+    """
+    asked = ",".join(map(str, sorted(set(order_ids))))
+    if not asked:
+        return []
+    dialect = tx.dialect.name
+    select = _of_orders(dialect, table, wanted, "" if lock else None)
+    ids = f"[{asked}]" if dialect == "sqlite" else f"{{{asked}}}"
+    return tx.exec_driver_sql(select, (ids, storefront)).all()
+
+
 def parts(
     tx: Connection, table: Table, columns: Sequence[str], keys: Keys, wanted: tuple[str, ...]
 ) -> Sequence[Row[Any]]:
@@ -95,6 +117,28 @@ def listed(dialect: str, name: str, **columns: str) -> str:
 def rows(values: Iterable[tuple[Any, ...]]) -> str:
     """Return rows as the parameter of a statement: JSON."""
     return msgspec.json.encode(list(values)).decode()
+
+
+@cache
+def _of_orders(
+    dialect: str, table: Table, wanted: tuple[str, ...], locking: str | None = None
+) -> str:
+    """Return the statement that finds rows by storefront, which is one, and the ids of orders.
+
+    PostgreSQL would join an array as it does keys, but plans that without knowing how long it is.
+    """
+    name = table.name
+    names = wanted or tuple(column.name for column in table.columns)
+    columns = ", ".join(f"{name}.{column}" for column in names)
+    if dialect == "sqlite":
+        return (
+            f"SELECT {columns} FROM json_each(?) AS item"
+            f" CROSS JOIN {name} ON {name}.order_id = item.value AND {name}.storefront = ?"
+        )
+    return (
+        f"SELECT {columns} FROM {name} WHERE order_id = ANY(CAST(%s AS bigint[]))"
+        f" AND storefront = %s ORDER BY order_id{_for_update(dialect, table, locking)}"
+    )
 
 
 def _for_update(dialect: str, table: Table, locking: str | None) -> str:

@@ -15,14 +15,13 @@ Rows = Sequence[tuple[Any, ...]]
 """Named tuples whose fields are the table's columns, in order."""
 
 
-def insert(tx: Connection, table: Table, rows: Rows, conflict: str = "") -> None:
-    """Insert rows; `conflict` is an ON CONFLICT clause of constant text."""
+def insert(tx: Connection, table: Table, rows: Rows, conflict: str = "") -> int:
+    """Insert rows and return how many; `conflict` is an ON CONFLICT clause of constant text."""
     if not rows:
-        return
+        return 0
     if tx.dialect.name == "sqlite":
-        tx.exec_driver_sql(insert_each(table, conflict), list(rows))
-    else:
-        tx.exec_driver_sql(_insert_all(table, conflict), (_json(rows, table),))
+        return tx.exec_driver_sql(insert_each(table, conflict), list(rows)).rowcount
+    return tx.exec_driver_sql(_insert_all(table, conflict), (_json(rows, table),)).rowcount
 
 
 def update(tx: Connection, table: Table, rows: Rows) -> None:

@@ -12,7 +12,7 @@ from bridge.domain.deposit import UNDER_WAY, Status, next_look, waiting_for
 from bridge.domain.errors import NotFoundError
 from bridge.domain.event import EventType, Happened
 from bridge.store import outbox, tables
-from bridge.store.among import among
+from bridge.store.among import among, of_orders
 
 DEPOSITS = tables.table(tables.Deposit)
 
@@ -137,7 +137,7 @@ def concerned(
     lock: bool = False,
 ) -> list[Deposit]:
     """Return the deposits bound to one of the orders, or that have one of these ids."""
-    bound = among(tx, DEPOSITS, ("storefront", "order_id"), {(storefront, n) for n in order_ids})
+    bound = of_orders(tx, DEPOSITS, storefront, order_ids)
     named = among(tx, DEPOSITS, ("deposit_id",), {(deposit_id,) for deposit_id in deposit_ids})
     keys = {(row.tenant_id, row.deposit_id) for row in (*bound, *named)}
     rows = among(tx, DEPOSITS, ("tenant_id", "deposit_id"), keys, lock=lock)

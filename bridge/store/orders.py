@@ -1,7 +1,7 @@
 """Orders as last seen: what the storefront said, what became of it, what was posted for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -9,8 +9,8 @@ from bridge.domain.clock import Instant
 from bridge.domain.drift import Slot
 from bridge.domain.order import Order
 from bridge.domain.wallet import WalletId
-from bridge.store import bulk, tables
-from bridge.store.among import among, parts
+from bridge.store import bulk, snapshot, tables
+from bridge.store.among import among, of_orders
 
 ORDERS = tables.table(tables.Order)
 EFFECTS = tables.table(tables.Effect)
@@ -26,7 +26,7 @@ class Seen(NamedTuple):
     """An order as last seen; the fields stand in the order of the table's columns.
 
     `verdict` is one of the above; `reason` is that of a held order. `generation`
-    counts the orders that had this id, see `sync.settle.acknowledge`. A row with no digest is new.
+    counts the orders that had this id, see `sync.settle.acknowledge`. No digest is that of any state.
     """
 
     storefront: str
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
     def order(self) -> Order:
         """Rebuild the order as it was last seen."""
-        return Order.from_snapshot(self.snapshot, self.fetched_at)
+        return snapshot.restore(self.snapshot, self.fetched_at)
 
     def own(self, posted: "PostedFor") -> dict[Slot, int]:
         """Return what was posted for this order, and not for a former one that had its id."""
@@ -75,48 +75,50 @@ class Sighting(NamedTuple):
 
 
 def lock(tx: Connection, storefront: str, order_ids: Iterable[int]) -> dict[int, Seen]:
-    """Return the orders as last seen, new ones included, locked for this database transaction."""
-    wanted = sorted(set(order_ids))
-    # Inserting comes before locking: who waits to insert must not hold what others wait for.
-    new = [Seen(storefront, order_id) for order_id in wanted]
-    bulk.insert(tx, ORDERS, new, "ON CONFLICT DO NOTHING")
-    return _seen(tx, storefront, wanted, lock=True)
+    """Return the orders as last seen, locked for this database transaction; new ones are absent."""
+    return _seen(of_orders(tx, ORDERS, storefront, order_ids, lock=True))
 
 
 def known(tx: Connection, storefront: str, order_ids: Iterable[int]) -> dict[int, Seen]:
     """Return the orders as last seen, without a lock; new ones are absent."""
-    return _seen(tx, storefront, order_ids)
+    return _seen(of_orders(tx, ORDERS, storefront, order_ids))
+
+
+def _seen(rows: Iterable[Sequence[Any]]) -> dict[int, Seen]:
+    return {seen.order_id: seen for seen in map(Seen._make, rows)}
 
 
 def states(
     tx: Connection, storefront: str, order_ids: Iterable[int]
 ) -> dict[int, tuple[bytes, str]]:
     """Return digest and verdict of the orders that were seen, without a lock."""
-    keys = {(storefront, order_id) for order_id in order_ids}
-    wanted = ("order_id", "digest", "verdict")
-    rows = parts(tx, ORDERS, ("storefront", "order_id"), keys, wanted)
-    return {row.order_id: (row.digest, row.verdict) for row in rows}
+    rows = of_orders(tx, ORDERS, storefront, order_ids, ("order_id", "digest", "verdict"))
+    return {order_id: (digest, verdict) for order_id, digest, verdict in rows}
 
 
-def _seen(
-    tx: Connection, storefront: str, order_ids: Iterable[int], *, lock: bool = False
-) -> dict[int, Seen]:
-    keys = {(storefront, order_id) for order_id in order_ids}
-    rows = map(Seen._make, among(tx, ORDERS, ("storefront", "order_id"), keys, lock=lock))
-    return {seen.order_id: seen for seen in rows}
+class OvertakenError(Exception):
+    """Somebody else has just added one of these orders: look at them all again."""
+
+
+def add(tx: Connection, seen: Sequence[Seen]) -> None:
+    """Write new orders; OvertakenError where one is not new any more.
+
+    To be done when all locks are taken: it waits for whoever adds the same order.
+    """
+    if bulk.insert(tx, ORDERS, sorted(seen), "ON CONFLICT DO NOTHING") < len(seen):
+        raise OvertakenError
 
 
 def save(tx: Connection, seen: Sequence[Seen], sightings: Sequence[Sighting]) -> None:
-    """Write orders that were locked before, and the states they were seen in."""
+    """Write orders that were locked before, and the states that orders were seen in."""
     bulk.update(tx, ORDERS, seen)
     bulk.insert(tx, SIGHTINGS, sightings)
 
 
 def posted(tx: Connection, storefront: str, order_ids: Iterable[int]) -> PostedFor:
     """Return what was posted for each order; those for which nothing was are absent."""
-    keys = {(storefront, order_id) for order_id in order_ids}
     found: dict[int, dict[tuple[Slot, int], int]] = {}
-    for row in among(tx, EFFECTS, ("storefront", "order_id"), keys):
+    for row in of_orders(tx, EFFECTS, storefront, order_ids):
         name, _, generation = row.effect.partition("@")
         slot = Slot(WalletId(row.tenant_id, row.currency), name)
         found.setdefault(row.order_id, {})[slot, int(generation or 1)] = row.amount

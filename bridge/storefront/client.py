@@ -195,7 +195,7 @@ class Client:
             if not half:
                 return {}
             return self._listed(order_ids[:half], status) | self._listed(order_ids[half:], status)
-        orders = [self._parse(row, reply.sent_at) for row in reply.rows()]
+        orders = [self._parse(row, reply.sent_at) for row in reply.order_rows()]
         return {order.id: order for order in orders if order.id in order_ids}
 
     def _single(self, order_id: int) -> Order | Unreadable | None:

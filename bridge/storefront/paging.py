@@ -23,7 +23,7 @@ from bridge.storefront.errors import (
     StorefrontAnswerError,
     StorefrontUnavailableError,
 )
-from bridge.storefront.parse import row_id
+from bridge.storefront.parse import field, row_id
 
 BROKEN_MAX = 25
 """How many orders of one list may be broken before it is the storefront that is."""
@@ -158,7 +158,7 @@ class _Reading:
 
     def _marks(self, rows: list[Any]) -> set[Any]:
         sorted_by = self._listing.sorted_by
-        return {(number, str(row.get(sorted_by))) for row in rows if (number := row_id(row))}
+        return {(number, str(field(row, sorted_by))) for row in rows if (number := row_id(row))}
 
     def _fresh(self, found: Slice) -> Piece:
         rows = [row for row in found.rows if self._is_fresh(row)]
@@ -180,8 +180,8 @@ def _up_to(end: int, joined: bool, size: int) -> range:
     return range(max(0, stop - size), stop)
 
 
-def _stamp(row: dict[str, Any]) -> Any:
-    return row.get("date_modified_gmt")
+def _stamp(row: Any) -> Any:
+    return field(row, "date_modified_gmt")
 
 
 def _too_restless() -> StorefrontUnavailableError:

@@ -21,7 +21,7 @@ from bridge.storefront.errors import (
     StorefrontRefusedError,
     StorefrontUnavailableError,
 )
-from bridge.storefront.reply import NOT_JSON, Reply
+from bridge.storefront.reply import Reply
 
 HEAD_CHARS_MAX = 200
 """How much of a spoiled body is logged."""
@@ -57,7 +57,7 @@ def check(reply: Reply) -> None:
     if not 200 <= reply.status < 300:
         explain = _BY_STATUS.get(reply.status, _server_error if reply.status >= 500 else _rejected)
         raise explain(reply, *reply.wordpress_error)
-    if reply.payload is NOT_JSON:
+    if not reply.is_json:
         raise _spoiled(reply)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from bridge.domain.clock import SECOND, Instant, from_datetime
+from bridge.storefront import parse
 from bridge.storefront.errors import StorefrontAnswerError
 
 NOT_JSON = object()
@@ -68,9 +69,25 @@ class Reply:
         A leading byte order mark is ignored, as RFC 8259 section 8.1 allows.
         """
         try:
-            return json.loads(self.body.decode("utf-8-sig"))
+            return json.loads(self._text)
         except (ValueError, RecursionError):
             return NOT_JSON
+
+    @cached_property
+    def _orders(self) -> list[Any] | None:
+        try:
+            return parse.rows(self._text)
+        except ValueError:
+            return None
+
+    @property
+    def _text(self) -> str:
+        return self.body.decode("utf-8-sig")
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether the body is JSON."""
+        return self._orders is not None or self.payload is not NOT_JSON
 
     @property
     def wordpress_error(self) -> tuple[str, str]:
@@ -91,6 +108,10 @@ class Reply:
                 )
             )
         return rows
+
+    def order_rows(self) -> list[Any]:
+        """Return the payload as a list for `parse.order`; StorefrontAnswerError as `rows`."""
+        return self.rows() if self._orders is None else self._orders
 
     def total(self) -> int:
         """Return the length of the whole list; StorefrontAnswerError if it is missing or absurd."""

@@ -59,7 +59,7 @@ class Window:
         """Return rows of one of LISTS; errors as `Transport.get`."""
         place: Params = {"status": status, "offset": offset, "per_page": count, "_fields": fields}
         reply = self._transport.get("orders", self._params | place, insist=insist)
-        found = Slice(reply.rows(), reply.total(), reply.sent_at)
+        found = Slice(reply.order_rows(), reply.total(), reply.sent_at)
         if not self.until:
             self._fix(reply)
         return found

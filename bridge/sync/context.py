@@ -1,5 +1,6 @@
 """What runs are given: where to write, where to read, and by which rules."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -46,9 +47,9 @@ class Policy:
     create_tenants: bool = True
 
     @cached_property
-    def rules_fingerprint(self) -> str:
-        """The rules as text, made once for all the orders of a run."""
-        return self.rules.fingerprint()
+    def rules_digest(self) -> bytes:
+        """What tells these rules from others, made once for all the orders of a run."""
+        return hashlib.sha256(self.rules.fingerprint().encode()).digest()
 
 
 class Source(NamedTuple):

@@ -3,6 +3,7 @@
 No I/O and no clock, like the rules it applies.
 """
 
+import hashlib
 from typing import NamedTuple
 
 from bridge.domain.clock import HOUR, Instant, isoformat
@@ -21,7 +22,8 @@ from bridge.domain.drift import (
 )
 from bridge.domain.entry import EffectDraft
 from bridge.domain.held import Held, HeldReason
-from bridge.domain.order import Order, Unreadable, digest
+from bridge.domain.order import Order, Unreadable
+from bridge.store import snapshot
 from bridge.store.orders import CREDITED, HELD, NOTHING, WAITING, Seen, effect_name
 from bridge.sync.context import Policy
 from bridge.sync.started import Begun, objection
@@ -92,18 +94,18 @@ def too_large(judgement: Judgement, posted: Posted, now: Instant) -> Judgement:
 
 def state_digest(order: Order, policy: Policy) -> bytes:
     """Return what changes when the order's state or the rules change, and at no other time."""
-    return _digest(order.snapshot(), policy)
+    return _digest(snapshot.take(order), policy)
 
 
-def _digest(snapshot: str, policy: Policy) -> bytes:
-    return digest(snapshot + policy.rules_fingerprint)
+def _digest(state: bytes, policy: Policy) -> bytes:
+    return hashlib.sha256(policy.rules_digest + state).digest()
 
 
 def _kept(order: Order, seen: Seen, policy: Policy, now: Instant) -> Seen:
-    snapshot = order.snapshot()
+    state = snapshot.take(order)
     return seen._replace(
-        digest=_digest(snapshot, policy),
-        snapshot=snapshot,
+        digest=_digest(state, policy),
+        snapshot=state.decode(),
         status=order.status,
         created_at=order.created_at,
         fetched_at=order.fetched_at,

@@ -4,7 +4,7 @@ A read passes over what is known; what is news shares one database transaction.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from bridge.domain.order import Order, Unreadable
 from bridge.store import cursors, inbox, ledger, orders, outbox, renewals
 from bridge.store.database import Connection
 from bridge.store.inbox import Hint
-from bridge.store.orders import CREDITED, HELD, WAITING, Seen, Sighting
+from bridge.store.orders import CREDITED, HELD, WAITING, OvertakenError, Seen, Sighting
 from bridge.sync import started
 from bridge.sync.context import Context, Counts, Policy
 from bridge.sync.judge import Judgement, judge, state_digest, too_large, unknown_tenant
@@ -80,7 +80,7 @@ def compare(context: Context, policy: Policy, arrived: Iterable[Arrived]) -> Set
     for some in _batches(arrived):
         with context.database.read() as tx:
             known = orders.known(tx, policy.storefront, [order.id for order in some])
-            seen = {o.id: known.get(o.id) or Seen(policy.storefront, o.id) for o in some}
+            seen = _with_new(policy, some, known)
             begun = started.begun(tx, policy, some, seen, lock=False)
             pairs = [(order, seen[order.id]) for order in some]
             for judgement, _ in _judged(tx, policy, pairs, begun, context.clock()):
@@ -136,6 +136,8 @@ def _together(context: Context, policy: Policy, some: Sequence[Arrived], way: st
     try:
         with context.database.write() as tx:
             return _settle(tx, policy, some, way, context.clock())
+    except OvertakenError:
+        return _together(context, policy, some, way)
     except BridgeError:
         raise
     except Exception as error:
@@ -174,7 +176,8 @@ def _settle(
         raise StorefrontStoppedError(
             f"storefront {policy.storefront} is stopped: {state.stopped_because}"
         )
-    seen = orders.lock(tx, policy.storefront, [order.id for order in some])
+    known = orders.lock(tx, policy.storefront, [order.id for order in some])
+    seen = _with_new(policy, some, known)
     begun = started.begun(tx, policy, some, seen, lock=True)
     # Locked, so nobody overtakes us; but somebody may have while we were fetching.
     stale = [order for order in some if _is_stale(order, seen[order.id])]
@@ -184,15 +187,24 @@ def _settle(
     totals = {order.id: str(order.total) for order in some if isinstance(order, Order)}
     news = [judgement.seen for judgement in kept if _says_more(judgement.seen, seen)]
     rows = [row._replace(sightings=row.sightings + 1) for row in news]
-    orders.save(tx, rows, [_sighting(row, totals.get(row.order_id, ""), way, now) for row in rows])
     outbox.add(tx, [fact for row in rows for fact in _told(row, seen[row.order_id], now)])
     started.follow(tx, policy.storefront, [judgement.seen for judgement in kept], begun, now)
-    renewals.settle(tx, outcomes, now)  # last: what a deposit was meant for comes first
+    renewals.settle(tx, outcomes, now)  # after: what a deposit was meant for comes first
+    orders.add(tx, [row for row in rows if row.order_id not in known])
+    sightings = [_sighting(row, totals.get(row.order_id, ""), way, now) for row in rows]
+    orders.save(tx, [row for row in rows if row.order_id in known], sightings)
     inbox.put(tx, [*_rechecks(kept, now), *_retries(policy, stale, now)])
     _stop_if_replaced(tx, policy, kept, now)
     counts: Counts = Counter(judgement.seen.verdict for judgement in kept)
     counts["stale"] += len(stale)
     return Settled(+counts, [finding for judgement in kept for finding in judgement.findings])
+
+
+def _with_new(policy: Policy, some: Iterable[Arrived], known: Mapping[int, Seen]) -> dict[int, Seen]:
+    """Return what was seen of each order before: of a new one nothing."""
+    return {
+        order.id: known.get(order.id) or Seen(policy.storefront, order.id) for order in some
+    }
 
 
 def _is_stale(arrived: Arrived, seen: Seen) -> bool:

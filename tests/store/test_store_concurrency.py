@@ -1,5 +1,6 @@
 """Many writers at once: nothing is overdrawn, lost, doubled or stuck."""
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from bridge.store import inbox, orders, reports
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.inbox import Hint
+from bridge.store.orders import OvertakenError, Seen
 from tests.store.drafting import (
     NOON,
     adjustment,
@@ -136,11 +138,14 @@ def test_orders_in_any_order_old_and_new_never_lock_each_other_out(
     def work(database: Database, number: int) -> None:
         dice = random.Random(number)
         for step in range(20):
-            with database.write() as tx:
-                ids = dice.sample(range(4 + 2 * step), 4)
-                seen = orders.lock(tx, "main", ids)
-                changed = [seen[i]._replace(sightings=seen[i].sightings + 1) for i in ids]
-                orders.save(tx, changed, [])
+            ids = dice.sample(range(4 + 2 * step), 4)
+            while True:
+                with contextlib.suppress(OvertakenError), database.write() as tx:
+                    seen = orders.lock(tx, "main", ids)
+                    changed = [o._replace(sightings=o.sightings + 1) for o in seen.values()]
+                    orders.add(tx, [Seen("main", i, sightings=1) for i in ids if i not in seen])
+                    orders.save(tx, changed, [])
+                    break
 
     together(databases, work)
     with databases[0].read() as tx:

@@ -7,7 +7,7 @@ import pytest
 from bridge.domain.crediting import AmountLine, Rules
 from bridge.domain.errors import NotFoundError
 from bridge.domain.order import Order, Refund
-from bridge.store import orders
+from bridge.store import orders, snapshot
 from bridge.store.database import Database
 from bridge.store.explain import Explanation, SlotState, explain
 from bridge.store.orders import Seen, Sighting
@@ -22,10 +22,10 @@ POLLED = Sighting("main", 7, 1, NOON, "poll", "completed", "100.00", "credited",
 def see(database: Database, order: Order | None, **fields: Any) -> None:
     row = Seen("main", 7, digest=b"d", fetched_at=NOON, sightings=1)
     if order:
-        row = row._replace(snapshot=order.snapshot(), status=order.status)
+        row = row._replace(snapshot=snapshot.take(order).decode(), status=order.status)
     with database.write() as tx:
-        orders.lock(tx, "main", [7])
-        orders.save(tx, [row._replace(**fields)], [POLLED])
+        orders.add(tx, [row._replace(**fields)])
+        orders.save(tx, [], [POLLED])
 
 
 def explained(database: Database, rules: Rules = Rules()) -> Explanation:  # noqa: B008 - a value

@@ -9,7 +9,7 @@ from bridge.domain.drift import Slot
 from bridge.domain.wallet import WalletId
 from bridge.store import orders
 from bridge.store.database import Database
-from bridge.store.orders import Seen, Sighting
+from bridge.store.orders import OvertakenError, Seen, Sighting
 from tests.store.drafting import NOON, effect, posted
 
 ACME = WalletId("acme", "EUR")
@@ -21,29 +21,40 @@ def seen(order_id: int, storefront: str = "main", **fields: Any) -> Seen:
 
 def save(database: Database, *rows: Seen) -> None:
     with database.write() as tx:
-        for row in rows:
-            orders.lock(tx, row.storefront, [row.order_id])
-        orders.save(tx, rows, [])
+        orders.add(tx, rows)
 
 
 def sighting(order_id: int, number: int) -> Sighting:
     return Sighting("main", order_id, number, NOON, "poll", "completed", "5.00", "credited", "paid")
 
 
-def test_locking_returns_new_and_known_orders_alike(database: Database) -> None:
-    save(database, seen(1, status="completed", backward_since=7))
+def test_locked_orders_can_be_written_over(database: Database) -> None:
+    save(database, seen(1, status="completed"), seen(3))
+    later = seen(1, status="refunded", backward_since=7)
     with database.write() as tx:
-        locked = orders.lock(tx, "main", [2, 1, 2])
-    assert locked == {1: seen(1, status="completed", backward_since=7), 2: Seen("main", 2)}
-    with database.write() as tx:
+        assert orders.lock(tx, "main", [3, 1, 1]) == {1: seen(1, status="completed"), 3: seen(3)}
         assert orders.lock(tx, "main", []) == {}
+        orders.save(tx, [later], [])
+        assert orders.known(tx, "main", [3, 1]) == {1: later, 3: seen(3)}
 
 
-def test_looking_does_not_make_orders(database: Database) -> None:
+def test_an_order_that_is_there_already_is_not_added_and_stays_as_it_is(
+    database: Database,
+) -> None:
+    save(database, seen(2, status="completed"))
+    with pytest.raises(OvertakenError), database.write() as tx:
+        orders.add(tx, [seen(2, status="pending"), seen(1)])
+    with database.read() as tx:
+        assert orders.known(tx, "main", [1, 2]) == {2: seen(2, status="completed")}
+
+
+def test_looking_and_locking_make_no_orders(database: Database) -> None:
     save(database, seen(1))
     with database.read() as tx:
         assert orders.known(tx, "main", [1, 2]) == {1: seen(1)}
         assert orders.known(tx, "other", [1]) == {}
+    with database.write() as tx:
+        assert orders.lock(tx, "main", [1, 2]) == {1: seen(1)}
 
 
 def test_the_same_id_at_two_storefronts_is_two_orders(database: Database) -> None:

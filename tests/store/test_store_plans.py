@@ -24,6 +24,7 @@ from bridge.store import (
 )
 from bridge.store.database import Connection, Database
 from bridge.store.inbox import Hint
+from bridge.store.orders import Seen
 from bridge.store.renewal_payments import ByHand
 from tests.depositing import deposit, payment_request
 from tests.renewing import renewal
@@ -39,6 +40,7 @@ WORK: dict[str, Work] = {
         tx, [draft(kind, None, related_version=2) for kind in (Kind.VOID, Kind.DEBIT_REFUND)], NOON
     ),
     "adjustments": lambda tx: ledger.post(tx, [adjustment(1, tenant_id="newer")], NOON),
+    "orders added": lambda tx: orders.add(tx, [Seen("main", 5000)]),
     "orders locked": lambda tx: orders.lock(tx, "main", [1, 5000]),
     "orders saved": lambda tx: orders.save(tx, list(orders.known(tx, "main", [1, 2]).values()), []),
     "what orders posted": lambda tx: orders.posted(tx, "main", [1, 2]),
@@ -93,7 +95,7 @@ def filled(database: Database) -> Database:
     posted(database, *(adjustment(10, tenant_id=f"t{n}") for n in many))
     posted(database, *(effect(10, tenant_id=f"t{n}", order_id=n) for n in many))
     with database.write() as tx:
-        orders.lock(tx, "main", many)
+        orders.add(tx, [Seen("main", n) for n in many])
         for n in many:
             deposits.add(tx, deposit(n, tenant_id=f"t{n}", order_id=n))
             payment_requests.add(tx, payment_request(n, tenant_id=f"t{n}"))

@@ -54,8 +54,7 @@ class TestTenants:
             for n, tenant_id in enumerate(("acme", "other", "acme"), 1)
         ]
         with database.write() as tx:
-            orders.lock(tx, "main", [1, 2, 3])
-            orders.save(tx, waited, [])
+            orders.add(tx, waited)
             reports.put_tenant(tx, "acme", "", "{}", NOON)
             hints = inbox.claim(tx, "main", NOON, 10)
         assert sorted(hint.order_id for hint in hints) == [1, 3]

@@ -7,6 +7,7 @@ from bridge.domain.crediting import Rules
 from bridge.domain.drift import FindingKind, Posted
 from bridge.domain.held import HeldReason
 from bridge.domain.order import Order, Unreadable
+from bridge.store import snapshot
 from bridge.store.orders import CREDITED, HELD, NOTHING, WAITING, Seen
 from bridge.sync.context import Policy
 from bridge.sync.judge import (
@@ -46,7 +47,7 @@ def test_a_paid_order_is_credited_and_kept_as_it_was_seen() -> None:
         63,
         fingerprint=paid.fingerprint,
         digest=state_digest(paid, POLICY),
-        snapshot=paid.snapshot(),
+        snapshot=snapshot.take(paid).decode(),
         verdict=CREDITED,
         because="status completed credits the order total",
         tenant_id="acme",

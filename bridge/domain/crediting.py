@@ -195,14 +195,8 @@ def _credit(order: Order, rules: Rules) -> Worth:
             f"the order is worth {format_amount(credited, order.currency)}, and a deposit is "
             "positive; correct the order",
         )
-    total = _amount(order, order.total)
-    if credited > total:  # WooCommerce: a negative fee lowers the total, and no line
-        raise HeldError(
-            HeldReason.DEPOSIT_MISMATCH,
-            f"the deposit lines say {format_amount(credited, order.currency)}, but "
-            f"the whole order is only {format_amount(total, order.currency)}; take the discount "
-            "off, or cancel the order and adjust the balance by hand",
-        )
+    if basis.amount is not AmountRule.TOTAL:
+        _check_total(order, credited)
     because = f"status {order.status} credits the {_AMOUNT_NAMES[basis.amount]}"
     targets = _targets(order, basis, credited)
     if tag is not None:
@@ -212,6 +206,17 @@ def _credit(order: Order, rules: Rules) -> Worth:
             targets[BONUS] = bonus
             lines.append(AmountLine("bonus", tag.bonus))
     return Worth(tenant_id, order.currency, targets, because, lines=tuple(lines))
+
+
+def _check_total(order: Order, credited: int) -> None:
+    total = _amount(order, order.total)
+    if credited > total:  # WooCommerce: a negative fee lowers the total, and no line
+        raise HeldError(
+            HeldReason.DEPOSIT_MISMATCH,
+            f"the deposit lines say {format_amount(credited, order.currency)}, but "
+            f"the whole order is only {format_amount(total, order.currency)}; take the discount "
+            "off, or cancel the order and adjust the balance by hand",
+        )
 
 
 def _targets(order: Order, basis: "_Basis", credited: int) -> dict[str, int]:
@@ -248,6 +253,8 @@ class _Basis(NamedTuple):
 def _basis(order: Order, rules: Rules, tag: Tag | None) -> _Basis:
     if tag is not None:
         return _Basis(AmountRule.DEPOSIT_LINES, started.deposit_lines(order, tag))
+    if rules.amount is not AmountRule.DEPOSIT_LINES:
+        return _Basis(rules.amount, frozenset())
     return _Basis(rules.amount, frozenset(ln.id for ln in order.lines if _is_deposit(ln, rules)))
 
 

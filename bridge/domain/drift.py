@@ -125,16 +125,14 @@ def findings(
 ) -> list[Finding]:
     """Return one finding for each wallet on which the order has drifted."""
     wanted = targets(worth, posted)
+    if wanted == posted:
+        return []
+    drifted = [slot for slot, amount in wanted.items() if amount != posted.get(slot, 0)]
     found = []
-    for wallet_id in sorted({slot.wallet_id for slot in wanted}):
-        mine, had = _on(wallet_id, wanted), _on(wallet_id, posted)
-        drifted = [name for name, amount in mine.items() if amount != had.get(name, 0)]
-        if drifted:
-            target, before = _balance(mine), _balance(had)
-            kind = _kind(status, target, before, drifted)
-            found.append(
-                Finding(kind, storefront, order_id, *wallet_id, target, before, worth.because)
-            )
+    for wallet_id in sorted({slot.wallet_id for slot in drifted}):
+        target, before = _balance(_on(wallet_id, wanted)), _balance(_on(wallet_id, posted))
+        kind = _kind(status, target, before, [*_on(wallet_id, dict.fromkeys(drifted, 0))])
+        found.append(Finding(kind, storefront, order_id, *wallet_id, target, before, worth.because))
     return found
 
 

@@ -38,7 +38,7 @@ def free(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Se
     return _whole(tx, table, columns, keys, "SKIP LOCKED")
 
 
-def of_orders(
+def of_orders(  # noqa: PLR0913 - of what, of whom, and which of it
     tx: Connection,
     table: Table,
     storefront: str,
@@ -70,8 +70,8 @@ def parts(
 def _whole(
     tx: Connection, table: Table, columns: Sequence[str], keys: Keys, locking: str | None
 ) -> Sequence[Row[Any]]:
-    everything = tuple(column.name for column in table.columns)
-    return _select(tx, statement(tx.dialect.name, table, tuple(columns), everything, locking), keys)
+    select = statement(tx.dialect.name, table, tuple(columns), _names(table), locking)
+    return _select(tx, select, keys)
 
 
 def _select(tx: Connection, select: str, keys: Keys) -> Sequence[Row[Any]]:
@@ -128,8 +128,7 @@ def _of_orders(
     PostgreSQL would join an array as it does keys, but plans that without knowing how long it is.
     """
     name = table.name
-    names = wanted or tuple(column.name for column in table.columns)
-    columns = ", ".join(f"{name}.{column}" for column in names)
+    columns = ", ".join(f"{name}.{column}" for column in wanted or _names(table))
     if dialect == "sqlite":
         return (
             f"SELECT {columns} FROM json_each(?) AS item"
@@ -149,3 +148,8 @@ def _for_update(dialect: str, table: Table, locking: str | None) -> str:
 
 def _type(table: Table, name: str) -> str:
     return "BIGINT" if isinstance(table.c[name].type, BigInteger) else "TEXT"
+
+
+@cache
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)

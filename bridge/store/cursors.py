@@ -2,10 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, case, func, text, update
 
 from bridge.domain.clock import Instant
 from bridge.store import tables
+from bridge.store.among import among
 
 STOREFRONTS = tables.table(tables.Storefront)
 
@@ -26,8 +27,8 @@ class State(NamedTuple):
 
 def state(tx: Connection, name: str) -> State:
     """Return a storefront's state, a blank one where it was never reached."""
-    row = tx.execute(select(STOREFRONTS).where(STOREFRONTS.c.name == name)).first()
-    return State(name) if row is None else State._make(row)
+    found = map(State._make, among(tx, STOREFRONTS, ("name",), [(name,)]))
+    return next(found, State(name))
 
 
 def succeeded(

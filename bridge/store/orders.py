@@ -25,8 +25,9 @@ CREDITED, NOTHING, HELD, WAITING = "credited", "nothing", "held", "waiting"
 class Seen(NamedTuple):
     """An order as last seen; the fields stand in the order of the table's columns.
 
-    `verdict` is one of the above; `reason` is that of a held order. `generation`
-    counts the orders that had this id, see `sync.settle.acknowledge`. No digest is that of any state.
+    `digest` is that of its state, or nothing, which makes any state a new one. `verdict` is one of
+    the above; `reason` is that of a held order. `generation` counts the orders that had this id,
+    see `sync.settle.acknowledge`.
     """
 
     storefront: str
@@ -93,7 +94,7 @@ def states(
 ) -> dict[int, tuple[bytes, str]]:
     """Return digest and verdict of the orders that were seen, without a lock."""
     rows = of_orders(tx, ORDERS, storefront, order_ids, ("order_id", "digest", "verdict"))
-    return {order_id: (digest, verdict) for order_id, digest, verdict in rows}
+    return {row.order_id: (row.digest, row.verdict) for row in rows}
 
 
 class OvertakenError(Exception):

@@ -58,14 +58,13 @@ def judge(  # noqa: PLR0913, PLR0917 - these six are all that a judgement rests 
         row = seen._replace(digest=b"")
         return _held(row, held, posted, now)._replace(recheck_at=now + REREAD_AFTER)
     kept = _kept(arrived, seen, policy, now)
-    if seen.fingerprint and seen.fingerprint != arrived.fingerprint:
+    if kept.fingerprint != arrived.fingerprint:
         because = (
             f"another order has this id now ({arrived.fingerprint}, before {seen.fingerprint}), as "
             "after a restore or on a copy of the storefront; check it, then: "
             f"bridge acknowledge {seen.storefront} --order {seen.order_id}"
         )
         return _held(kept, Held(HeldReason.IDENTITY_CHANGED, because), posted, now)
-    kept = kept._replace(fingerprint=arrived.fingerprint)
     worth = effects(arrived, policy.rules)
     if isinstance(worth, Worth) and worth.effects:
         worth = objection(arrived, begun) or worth
@@ -104,6 +103,7 @@ def _digest(state: bytes, policy: Policy) -> bytes:
 def _kept(order: Order, seen: Seen, policy: Policy, now: Instant) -> Seen:
     state = snapshot.take(order)
     return seen._replace(
+        fingerprint=seen.fingerprint or order.fingerprint,
         digest=_digest(state, policy),
         snapshot=state.decode(),
         status=order.status,

@@ -200,11 +200,11 @@ def _settle(
     return Settled(+counts, [finding for judgement in kept for finding in judgement.findings])
 
 
-def _with_new(policy: Policy, some: Iterable[Arrived], known: Mapping[int, Seen]) -> dict[int, Seen]:
+def _with_new(
+    policy: Policy, some: Iterable[Arrived], known: Mapping[int, Seen]
+) -> dict[int, Seen]:
     """Return what was seen of each order before: of a new one nothing."""
-    return {
-        order.id: known.get(order.id) or Seen(policy.storefront, order.id) for order in some
-    }
+    return {order.id: known.get(order.id) or Seen(policy.storefront, order.id) for order in some}
 
 
 def _is_stale(arrived: Arrived, seen: Seen) -> bool:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -142,6 +143,35 @@ def test_a_missing_field_makes_the_order_unreadable(missing: str) -> None:
 @pytest.mark.parametrize("junk", [None, 7, "order", [], {"code": "x", "message": "y"}])
 def test_what_is_no_order_at_all_is_unreadable(junk: Any) -> None:
     assert isinstance(read(junk), Unreadable)
+
+
+def test_orders_read_as_a_page_are_what_they_are_one_by_one() -> None:
+    recorded = [body(name) for name in names("order-")]
+    page = parse.rows(json.dumps(recorded))
+    assert page is not None
+    assert [read(row) for row in page] == [read(row) for row in recorded]
+    assert [parse.row_id(row) for row in page] == [parse.row_id(row) for row in recorded]
+
+
+@pytest.mark.parametrize(
+    "odd", ["{}", '{"code":"x"}', "[7]", '[{"id":7}]', "", "<p>", "[" * 100_000]
+)
+def test_what_is_no_page_of_orders_as_documented_is_not_read_as_one(odd: str) -> None:
+    assert parse.rows(odd) is None
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": "\ud800"}, {"total": float("nan")}, {"total": float("inf")}]
+)
+def test_what_is_no_unicode_and_no_number_makes_the_order_unreadable(
+    fields: dict[str, Any],
+) -> None:
+    text = json.dumps([row(), row(**fields)])
+    assert parse.rows(text) is None
+    first, second = (read(one) for one in json.loads(text))
+    assert isinstance(first, Order)
+    assert isinstance(second, Unreadable)
+    assert second.id == row()["id"]
 
 
 def test_refunds_take_their_lines_from_the_long_form_and_their_total_from_the_order() -> None:

@@ -1,12 +1,16 @@
 """Whatever a storefront does to its orders, the balances end right: one test, one thing it does."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from bridge.domain.crediting import AmountRule, Rules
 from bridge.sandbox import Sandbox
 from bridge.store import orders
+from bridge.sync.context import Counts
+from bridge.sync.settle import Arrived, settle
 from tests.sync.conftest import World
 
 
@@ -365,3 +369,24 @@ def test_a_tag_on_a_line_is_read_too(world: World) -> None:
     world.sandbox.set_line_tags(order_id, "acme")
     world.poll()
     assert world.balance() == 5000
+
+
+def test_two_threads_that_settle_the_same_new_orders_credit_each_once(world: World) -> None:
+    for number in range(1, 6):
+        placed = [world.sandbox.place_order("10.00") for _ in range(20)]
+        arrived = [
+            order for order in world.source.client.orders(placed).values() if order is not None
+        ]
+        together = threading.Barrier(2)
+
+        def credit(arrived: list[Arrived], together: threading.Barrier) -> Counts:
+            together.wait()
+            return settle(world.context, world.source.policy, arrived, "poll").counts
+
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(credit, arrived, together) for _ in range(2)]
+        assert not any(done.result()["failed"] for done in both)
+        assert world.balance() == number * 20 * 1000
+        with world.context.database.read() as tx:
+            seen = orders.known(tx, "main", placed)
+        assert {order.sightings for order in seen.values()} == {1}

@@ -587,7 +587,11 @@ def test_locks_are_taken_in_the_order_that_keeps_writers_from_waiting_in_a_circl
         till.world.ingest()
     tables = ("orders", "deposits", "payment_requests", "wallets")
     firsts = [
-        next(n for n, statement in enumerate(asked) if re.search(rf"(FROM|JOIN) {table}\b", statement))
+        next(
+            n
+            for n, statement in enumerate(asked)
+            if re.search(rf"(FROM|JOIN) {table}\b", statement)
+        )
         for table in tables
     ]
     assert firsts == sorted(firsts)

@@ -120,19 +120,16 @@ class Finding(NamedTuple):
         return self.target - self.posted
 
 
-def findings(
-    storefront: str, order_id: int, status: str, worth: Worth, posted: Posted
+def findings(  # noqa: PLR0913, PLR0917 - all that findings say
+    storefront: str, order_id: int, status: str, because: str, wanted: Posted, posted: Posted
 ) -> list[Finding]:
-    """Return one finding for each wallet on which the order has drifted."""
-    wanted = targets(worth, posted)
-    if wanted == posted:
-        return []
+    """Return one finding for each wallet on which the order has drifted from its targets."""
     drifted = [slot for slot, amount in wanted.items() if amount != posted.get(slot, 0)]
     found = []
     for wallet_id in sorted({slot.wallet_id for slot in drifted}):
         target, before = _balance(_on(wallet_id, wanted)), _balance(_on(wallet_id, posted))
         kind = _kind(status, target, before, [*_on(wallet_id, dict.fromkeys(drifted, 0))])
-        found.append(Finding(kind, storefront, order_id, *wallet_id, target, before, worth.because))
+        found.append(Finding(kind, storefront, order_id, *wallet_id, target, before, because))
     return found
 
 

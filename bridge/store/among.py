@@ -38,6 +38,11 @@ def free(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Se
     return _whole(tx, table, columns, keys, "SKIP LOCKED")
 
 
+def missing(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Sequence[Row[Any]]:
+    """Return those of the keys that no row has, in any order."""
+    return _select(tx, _missing(tx.dialect.name, table, tuple(columns)), keys)
+
+
 def of_orders(  # noqa: PLR0913 - of what, of whom, and which of it
     tx: Connection,
     table: Table,
@@ -93,13 +98,11 @@ def statement(
 
     `locking` is what follows FOR UPDATE; None locks nothing.
     """
-    types = {name: _type(table, name) for name in columns}
-    matches = " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)
     order = ", ".join(f"{table.name}.{name}" for name in columns)
     return (
-        f"WITH {listed(dialect, 'asked', **types)}"
+        f"{_asked(dialect, table, columns)}"
         f" SELECT {', '.join(f'{table.name}.{name}' for name in wanted)}"
-        f" FROM asked JOIN {table.name} ON {matches} ORDER BY {order}"
+        f" FROM asked JOIN {table.name} ON {_matches(table, columns)} ORDER BY {order}"
         + _for_update(dialect, table, locking)
     )
 
@@ -117,6 +120,21 @@ def listed(dialect: str, name: str, **columns: str) -> str:
 def rows(values: Iterable[tuple[Any, ...]]) -> str:
     """Return rows as the parameter of a statement: JSON."""
     return msgspec.json.encode(list(values)).decode()
+
+
+@cache
+def _missing(dialect: str, table: Table, columns: tuple[str, ...]) -> str:
+    found = f"SELECT 1 FROM {table.name} WHERE {_matches(table, columns)}"
+    return f"{_asked(dialect, table, columns)} SELECT * FROM asked WHERE NOT EXISTS ({found})"
+
+
+def _asked(dialect: str, table: Table, columns: tuple[str, ...]) -> str:
+    types = {name: _type(table, name) for name in columns}
+    return f"WITH {listed(dialect, 'asked', **types)}"
+
+
+def _matches(table: Table, columns: tuple[str, ...]) -> str:
+    return " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)
 
 
 @cache

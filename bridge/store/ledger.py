@@ -24,7 +24,7 @@ from bridge.domain.entry import (
 from bridge.domain.posting import Books, Related, decide
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, outbox, tables
-from bridge.store.among import among
+from bridge.store.among import among, missing
 from bridge.store.orders import tenants_known
 
 WALLETS = tables.table(tables.Wallet)
@@ -57,22 +57,21 @@ def post(
 def _books(tx: Connection, drafts: Sequence[Draft | EffectDraft], recorded_at: Instant) -> Books:
     openers = [d for d in drafts if isinstance(d, EffectDraft) or d.kind is Kind.ADJUSTMENT]
     shut_out = _open(tx, openers, recorded_at)
-    wallets = _wallets(tx, {draft.wallet_id for draft in drafts}, lock=True)
-    missing = {draft.tenant_id for draft in drafts if draft.wallet_id not in wallets}
+    wallets = _wallets(tx, {draft.wallet_id for draft in drafts})
+    walletless = {draft.tenant_id for draft in drafts if draft.wallet_id not in wallets}
     asked = [draft for draft in drafts if isinstance(draft, Draft)]
     return Books(
         wallets,
         known(tx, {KeyId(draft.tenant_id, draft.caller, draft.key) for draft in asked}),
         _related(tx, asked),
         _effects(tx, {d.effect_id for d in drafts if isinstance(d, EffectDraft)}),
-        strangers=frozenset(shut_out | (missing - tenants_known(tx, missing))),
+        strangers=frozenset(shut_out | (walletless - tenants_known(tx, walletless))),
     )
 
 
-def _wallets(
-    tx: Connection, ids: Iterable[WalletId], *, lock: bool = False
-) -> dict[WalletId, Wallet]:
-    wallets = map(Wallet._make, among(tx, WALLETS, WalletId._fields, ids, lock=lock))
+def _wallets(tx: Connection, ids: Iterable[WalletId]) -> dict[WalletId, Wallet]:
+    """Return the wallets, locked for this database transaction."""
+    wallets = map(Wallet._make, among(tx, WALLETS, WalletId._fields, ids, lock=True))
     return {wallet.id: wallet for wallet in wallets}
 
 
@@ -83,16 +82,16 @@ def _open(tx: Connection, openers: Sequence[Draft | EffectDraft], recorded_at: I
     the tenants that do not exist and may not be made: only orders and adjustments that were told
     so make tenants. A debit on a missing wallet needs no wallet to be declined.
     """
-    found = _wallets(tx, {draft.wallet_id for draft in openers})
-    missing = [draft for draft in openers if draft.wallet_id not in found]
-    names = {draft.tenant_id for draft in missing}
+    wanted = {draft.wallet_id for draft in openers}
+    absent = sorted(map(WalletId._make, missing(tx, WALLETS, WalletId._fields, wanted)))
+    names = {wallet_id.tenant_id for wallet_id in absent}
     strangers = names - tenants_known(tx, names)
-    makers = {d.tenant_id for d in missing if isinstance(d, EffectDraft) or d.opens_wallet}
+    makers = {d.tenant_id for d in openers if isinstance(d, EffectDraft) or d.opens_wallet}
     if made := sorted(strangers & makers):
         bulk.insert(tx, TENANTS, [(name, "", "{}", recorded_at) for name in made], _UNLESS_THERE)
     strangers -= makers
-    if opened := sorted({d.wallet_id for d in missing if d.tenant_id not in strangers}):
-        bulk.insert(tx, WALLETS, [Wallet(*wallet_id) for wallet_id in opened], _UNLESS_THERE)
+    opened = [Wallet(*wallet_id) for wallet_id in absent if wallet_id.tenant_id not in strangers]
+    bulk.insert(tx, WALLETS, opened, _UNLESS_THERE)
     return strangers
 
 

@@ -137,19 +137,19 @@ def _held(kept: Seen, held: Held, posted: Posted, now: Instant) -> Judgement:
 
 
 def _weighed(order: Order, kept: Seen, worth: Worth, posted: Posted, now: Instant) -> Judgement:
-    found = tuple(findings(kept.storefront, order.id, order.status, worth, posted))
+    wanted = targets(worth, posted)
+    found = findings(kept.storefront, order.id, order.status, worth.because, wanted, posted)
     since = kept.backward_since or now
     if is_backward(worth, posted) and now < since + BACKWARD_WAIT:
         drafts = _drafts(order, kept, waiting_targets(worth, posted), posted, now)
-        return _waiting(kept, worth, since)._replace(drafts=drafts, findings=found)
-    wanted = targets(worth, posted)
+        return _waiting(kept, worth, since)._replace(drafts=drafts, findings=tuple(found))
     row = kept._replace(
         verdict=CREDITED if any(wanted.values()) else NOTHING,
         because=worth.because,
         tenant_id=worth.tenant_id,
         backward_since=None,
     )
-    return Judgement(row, _drafts(order, kept, wanted, posted, now), found)
+    return Judgement(row, _drafts(order, kept, wanted, posted, now), tuple(found))
 
 
 def _waiting(kept: Seen, worth: Worth, since: Instant) -> Judgement:

@@ -167,7 +167,7 @@ def test_only_an_uncertain_loss_of_something_posted_is_a_backward_step(
 def found(order_worth: Worth, posted: Slots, status: str = "completed") -> list[tuple[Any, ...]]:
     return [
         (finding.kind, finding.tenant_id, finding.currency, finding.target, finding.posted)
-        for finding in findings("main", 63, status, order_worth, posted)
+        for finding in findings("main", 63, status, "", targets(order_worth, posted), posted)
     ]
 
 
@@ -254,7 +254,7 @@ def test_where_target_and_posted_agree_nothing_is_found(
 
 
 def test_a_finding_says_what_convergence_would_post() -> None:
-    (finding,) = findings("main", 63, "cancelled", NOTHING, PAID)
+    (finding,) = findings("main", 63, "cancelled", "because", targets(NOTHING, PAID), PAID)
     assert finding == Finding(
         FindingKind.CREDITED_NOT_PAID, "main", 63, "acme", "EUR", 0, 5000, "because"
     )

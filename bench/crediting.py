@@ -13,7 +13,8 @@ from bench.homes import Home
 from bench.installation import STOREFRONT, TEMPLATE
 from bench.load import TENANTS, tenant
 from bench.world import World, progress
-from bridge.domain.clock import DAY, Instant, utc_now
+from bridge.domain.clock import DAY, MINUTE, SECOND, Instant, isoformat, utc_now
+from bridge.domain.clock import parse as parse_instant
 from bridge.domain.order import Order, Unreadable
 from bridge.sandbox import Sandbox
 from bridge.store.database import Database
@@ -45,6 +46,9 @@ _STATES = (
     "SELECT count(*), sum(sightings), max(fetched_at), max(changed_at) FROM orders",
     "SELECT count(*), max(seen_at) FROM sightings",
 )
+_FIRST_AT = parse_instant("2026-11-01")
+_EVERY = 7 * SECOND  # by which no order has a stamp of another one
+_STAMPED_WHEN_PAID = ("date_modified_gmt", "date_paid_gmt", "date_completed_gmt")
 _CREDITED = "SELECT count(*), sum(amount) FROM entries WHERE kind = 'deposit'"
 
 
@@ -154,8 +158,18 @@ def _pages(count: int) -> list[str]:
 
 
 def _order(like: dict[str, Any], order_id: int) -> dict[str, Any]:
-    tags = [_tag(order_id), *like["meta_data"][1:]]
-    return like | {"id": order_id, "order_key": f"wc_order_{order_id:013d}", "meta_data": tags}
+    placed_at = _FIRST_AT + order_id * _EVERY
+    own = {
+        "id": order_id,
+        "order_key": f"wc_order_{order_id:013d}",
+        "date_created_gmt": _stamp(placed_at),
+        "meta_data": [_tag(order_id), *like["meta_data"][1:]],
+    }
+    return like | own | dict.fromkeys(_STAMPED_WHEN_PAID, _stamp(placed_at + MINUTE))
+
+
+def _stamp(instant: Instant) -> str:
+    return isoformat(instant)[: len("2026-11-22T15:39:29")]
 
 
 def _tag(order_id: int) -> dict[str, str]:

@@ -267,10 +267,10 @@ def _instant(name: str, text: str) -> Instant:
 @lru_cache(_STAMPS_MAX)
 def _read_instant(text: str) -> Instant | None:
     """Read a UTC time, which WooCommerce writes without a suffix, to the second."""
-    with contextlib.suppress(ValueError):
-        if _GMT.fullmatch(text):
-            return from_datetime(datetime.fromisoformat(f"{text}Z"))
-    return None
+    try:
+        return from_datetime(datetime.fromisoformat(f"{text}Z")) if _GMT.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def _positive(value: Any) -> int | None:

@@ -136,7 +136,7 @@ def _together(context: Context, policy: Policy, some: Sequence[Arrived], way: st
     try:
         with context.database.write() as tx:
             return _settle(tx, policy, some, way, context.clock())
-    except OvertakenError:
+    except OvertakenError:  # once for each order at most: one that exists is found and locked
         return _together(context, policy, some, way)
     except BridgeError:
         raise

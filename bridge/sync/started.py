@@ -1,7 +1,7 @@
 """Deposits that bridge started, as their orders are settled: whose an order is, how each one fares.
 
-Locks are taken in this order everywhere: orders, deposits, payment requests, renewals, wallets. Orders
-that are new are added when all are taken.
+Locks are taken in this order everywhere: orders, deposits, payment requests, renewals, wallets.
+Orders that are new are added when all are taken.
 """
 
 import contextlib

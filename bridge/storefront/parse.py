@@ -1,7 +1,7 @@
 """Reading WooCommerce's JSON as orders. What bridge does not need goes no further than this.
 
-The `_…Row`s below say what WooCommerce sends, of what bridge needs; msgspec reads a page straight
-into them. Amounts and meta values may be anything: what follows from odd ones others say.
+The rows below declare what WooCommerce sends, as far as bridge needs it; msgspec decodes a page
+straight into them. Amounts and meta values may be anything: what follows from odd ones others say.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _Numbered = TypeVar("_Numbered", Line, Refund)
 _Id = Annotated[int, msgspec.Meta(gt=0, le=ID_MAX)]
 
 
-# Nothing that was JSON is circular, and not to look for it is a third of the time it takes.
+# Nothing that was JSON is circular, so the garbage collector need not look through it.
 class _Sent(msgspec.Struct, gc=False):
     """What WooCommerce sent."""
 
@@ -111,7 +111,7 @@ class _OddError(ValueError):
 def rows(text: str) -> list[Any] | None:
     """Return a page of orders, each ready for `order`; None for anything but orders as documented.
 
-    Equal to what `json.loads` says, which can be given to `order` too, but read at once.
+    They are what `json.loads` makes of it, which `order` takes too, but cost less.
     """
     with contextlib.suppress(msgspec.MsgspecError, RecursionError):
         return _ORDERS.decode(text)
@@ -175,7 +175,7 @@ def field(row: Any, name: str) -> Any:
 def _typed(row: Any, decoder: msgspec.json.Decoder[_Row]) -> _Row:
     """Read what is no page of orders as documented, row by row, to tell which one is odd, and why.
 
-    It becomes text again, since there stands nothing that is no Unicode and no number.
+    By way of text, since msgspec reads there neither broken Unicode nor NaN.
     """
     try:
         return decoder.decode(json.dumps(row))

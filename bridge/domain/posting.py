@@ -213,7 +213,8 @@ def _post(books: Books, draft: Draft, now: Instant, *, amount: int = 0, held: in
 
 def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
     """Post target minus posted, and nothing where they are equal. Orders may leave a debt."""
-    effect = books.effects.get(draft.effect_id, Effect())
+    effect_id = draft.effect_id
+    effect = books.effects.get(effect_id, Effect())
     drift = draft.target - effect.amount
     if drift == 0:
         return Outcome(REPLAYED)
@@ -231,7 +232,7 @@ def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
     )
     outcome = _append(books, draft.wallet_id, kind, (amount, held), content)
     if outcome.entry:
-        books.effects[draft.effect_id] = Effect(draft.target, effect.posts + 1)
+        books.effects[effect_id] = Effect(draft.target, effect.posts + 1)
     return outcome
 
 

@@ -57,8 +57,9 @@ def post(
 def _books(tx: Connection, drafts: Sequence[Draft | EffectDraft], recorded_at: Instant) -> Books:
     openers = [d for d in drafts if isinstance(d, EffectDraft) or d.kind is Kind.ADJUSTMENT]
     shut_out = _open(tx, openers, recorded_at)
-    wallets = _wallets(tx, {draft.wallet_id for draft in drafts})
-    walletless = {draft.tenant_id for draft in drafts if draft.wallet_id not in wallets}
+    ids = {draft.wallet_id for draft in drafts}
+    wallets = _wallets(tx, ids)
+    walletless = {wallet_id.tenant_id for wallet_id in ids - wallets.keys()}
     asked = [draft for draft in drafts if isinstance(draft, Draft)]
     return Books(
         wallets,

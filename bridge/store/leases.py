@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import delete, text
 
-from bridge.domain.clock import SECOND, Clock
+from bridge.domain.clock import SECOND, Clock, Instant
 from bridge.domain.errors import LeaseHeldError
 from bridge.store import tables
 from bridge.store.database import Database
@@ -33,15 +33,26 @@ class Leases:
         self.holder = holder
         self._door = threading.Lock()
         self._held: set[str] = set()
+        self._taken_at: dict[str, Instant] = {}
 
     def take(self, name: str, duration_s: int) -> None:
-        """Take or renew a lease for some seconds; LeaseHeldError where somebody else has it."""
+        """Take a lease for some seconds, or anew; LeaseHeldError where somebody else has it."""
         now = self._clock()
         values = {"name": name, "holder": self.holder, "now": now}
         with self._database.write() as tx:
             taken = tx.execute(_TAKE, values | {"until": now + duration_s * SECOND})
             if not taken.rowcount:
                 raise _held_by("another process", name, duration_s)
+        self._taken_at[name] = now
+
+    def renew(self, name: str, duration_s: int) -> None:
+        """Take a lease anew if a third of its time is over; LeaseHeldError where it was lost.
+
+        It may be asked for at every page, and is written now and then.
+        """
+        passed = self._clock() - self._taken_at.get(name, 0)
+        if not 0 <= passed < duration_s * SECOND // 3:
+            self.take(name, duration_s)
 
     def release(self, name: str) -> None:
         """Give a lease back, if it is still ours."""

@@ -87,4 +87,4 @@ class Context(NamedTuple):
         """
         if self.stopping():
             raise StoppingError(f"{lease} was abandoned: bridge is stopping")
-        self.leases.take(lease, LEASE_S)
+        self.leases.renew(lease, LEASE_S)

@@ -99,8 +99,9 @@ def _run(
             for settled in _compared(context, source, comparison, thorough=thorough):
                 counts += settled.counts
                 findings += settled.findings
-                with context.database.write() as tx:
-                    runs.add_findings(tx, run_id, settled.findings)
+                if settled.findings:
+                    with context.database.write() as tx:
+                        runs.add_findings(tx, run_id, settled.findings)
         failure = ""
     except BridgeError as error:
         failure = str(error)

@@ -63,6 +63,29 @@ def test_a_holder_renews_its_lease(daemon: Leases, cli: Leases, clock: HandMoved
         cli.take("poll:main", 60)
 
 
+def test_a_lease_is_not_written_anew_before_a_third_of_its_time_is_over(
+    daemon: Leases, cli: Leases, clock: HandMoved
+) -> None:
+    daemon.take("poll:main", 60)
+    clock.advance(19)
+    daemon.renew("poll:main", 60)
+    clock.advance(41)
+    cli.take("poll:main", 60)
+    with pytest.raises(LeaseHeldError):
+        daemon.renew("poll:main", 60)
+
+
+def test_a_lease_is_written_anew_when_a_third_of_its_time_is_over(
+    daemon: Leases, cli: Leases, clock: HandMoved
+) -> None:
+    daemon.take("poll:main", 60)
+    clock.advance(20)
+    daemon.renew("poll:main", 60)
+    clock.advance(59)
+    with pytest.raises(LeaseHeldError):
+        cli.take("poll:main", 60)
+
+
 def test_only_its_holder_releases_a_lease(daemon: Leases, cli: Leases, clock: HandMoved) -> None:
     daemon.take("poll:main", 60)
     cli.release("poll:main")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text, update
+from sqlalchemy import Connection, func, select, text
 
 from bridge.domain.clock import SECOND, Instant
 from bridge.store import tables
@@ -63,20 +63,20 @@ def claim(tx: Connection, storefront: str, now: Instant, limit: int) -> list[Hin
         .with_for_update(skip_locked=True)
     )
     hints = [Hint(**row) for row in tx.execute(query).mappings()]
-    _postpone(tx, [(hint, now + CLAIM_S * SECOND, hint.attempts + 1) for hint in hints])
+    _postpone(tx, [_tried(hint, now, CLAIM_S) for hint in hints])
     return hints
 
 
 def done(tx: Connection, hints: list[Hint]) -> None:
     """Remove hints that were followed, unless they came again meanwhile."""
-    for hint in sorted(hints):
-        tx.execute(delete(INBOX).where(_same(hint)))
+    if hints:
+        tx.execute(_DONE, [hint._asdict() for hint in sorted(hints)])
 
 
 def put_back(tx: Connection, hints: list[Hint], now: Instant) -> None:
     """Try these again later: after 2, 4, 8 … seconds, at most an hour."""
     pauses = ((hint, min(2 ** min(hint.attempts + 1, 20), BACK_OFF_MAX_S)) for hint in hints)
-    _postpone(tx, [(hint, now + pause * SECOND, hint.attempts + 1) for hint, pause in pauses])
+    _postpone(tx, [_tried(hint, now, pause_s) for hint, pause_s in pauses])
 
 
 def waiting(tx: Connection) -> int:
@@ -84,14 +84,16 @@ def waiting(tx: Connection) -> int:
     return tx.execute(select(func.count()).select_from(INBOX)).scalar_one()
 
 
-def _same(hint: Hint) -> ColumnElement[bool]:
-    return and_(
-        INBOX.c.storefront == hint.storefront,
-        INBOX.c.order_id == hint.order_id,
-        INBOX.c.received_at == hint.received_at,
-    )
+def _tried(hint: Hint, now: Instant, pause_s: int) -> Hint:
+    return hint._replace(due_at=now + pause_s * SECOND, attempts=hint.attempts + 1)
 
 
-def _postpone(tx: Connection, hints: list[tuple[Hint, Instant, int]]) -> None:
-    for hint, due_at, attempts in sorted(hints):
-        tx.execute(update(INBOX).where(_same(hint)).values(due_at=due_at, attempts=attempts))
+def _postpone(tx: Connection, hints: list[Hint]) -> None:
+    if hints:
+        tx.execute(_POSTPONE, [hint._asdict() for hint in sorted(hints)])
+
+
+# One that came again meanwhile has another time of arrival.
+_SAME = "storefront = :storefront AND order_id = :order_id AND received_at = :received_at"
+_DONE = text(f"DELETE FROM inbox WHERE {_SAME}")
+_POSTPONE = text(f"UPDATE inbox SET due_at = :due_at, attempts = :attempts WHERE {_SAME}")

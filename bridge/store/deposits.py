@@ -155,10 +155,11 @@ _CHANGING = (
     *("purpose_status", "purpose_reason", "purpose_entry"),
     *("watch_since", "watch_at", "changed_at", "credited_at"),
 )
+_MINE = "tenant_id = :tenant_id AND deposit_id = :deposit_id"
 _SAVE = text(
-    f"UPDATE deposits SET {', '.join(f'{name} = :{name}' for name in _CHANGING)}"
-    " WHERE tenant_id = :tenant_id AND deposit_id = :deposit_id"
+    f"UPDATE deposits SET {', '.join(f'{name} = :{name}' for name in _CHANGING)} WHERE {_MINE}"
 )
+_WATCH = text(f"UPDATE deposits SET watch_at = :watch_at WHERE {_MINE}")
 
 
 def placed(tx: Connection, deposit: Deposit, order_id: int | None, pay_url: str) -> None:
@@ -199,9 +200,9 @@ def claim(tx: Connection, storefront: str, now: Instant, limit: int) -> list[Dep
         .with_for_update(skip_locked=True)
     )
     taken = [_deposit(row) for row in tx.execute(query)]
-    for deposit in taken:
-        later = next_look(deposit.watch_since, now)
-        tx.execute(update(DEPOSITS).where(*_is(deposit)).values(watch_at=later))
+    later = [one._replace(watch_at=next_look(one.watch_since, now)) for one in taken]
+    if later:
+        tx.execute(_WATCH, [deposit._asdict() for deposit in later])
     return taken
 
 

@@ -107,7 +107,7 @@ def statement(
     )
 
 
-def listed(dialect: str, name: str, **columns: str) -> str:
+def listed(dialect: str, name: str, /, **columns: str) -> str:
     """Return the WITH item by which a statement reads rows from a parameter that `rows` made.
 
     `columns` are TEXT or BIGINT, in the order of the rows' values.

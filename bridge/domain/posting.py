@@ -245,7 +245,8 @@ def _append(
     """
     wallet, (amount, held) = books.wallets[wallet_id], change
     balance, held_after = wallet.balance + amount, wallet.held + held
-    if not (_fits(balance) and _fits(held_after) and _fits(balance - held_after)):
+    # Enough, since what is held is never negative.
+    if max(balance, held_after) > AMOUNT_MAX or balance - held_after < -AMOUNT_MAX:
         return Outcome(DECLINED, reason=Reason.BALANCE_LIMIT, available=wallet.available)
     version = wallet.version + 1
     place = EntryId(*wallet_id, version)
@@ -254,10 +255,6 @@ def _append(
     books.known[KeyId(entry.tenant_id, entry.caller, entry.idempotency_key)] = entry
     books.related[place] = Related(entry)
     return Outcome(POSTED, entry)
-
-
-def _fits(amount: int) -> bool:
-    return -AMOUNT_MAX <= amount <= AMOUNT_MAX
 
 
 def _effect_kind(drift: int, *, on_hold: bool, promoted: bool) -> Kind:

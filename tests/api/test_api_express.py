@@ -405,6 +405,8 @@ HEADERS: dict[str, tuple[Headers, int]] = {
     "an empty token": ({b"authorization": b"Bearer "}, 401),
     "another scheme": ({b"authorization": b"Basic YTpi"}, 401),
     "an unknown token": ({b"authorization": b"Bearer bridge_00000000_x"}, 401),
+    "a line that ends without CR": ({b"x": b"y\nTransfer-Encoding: chunked\nz: a"}, 400),
+    "a proxy's wish to close": ({b"proxy-connection": b"close"}, 201),
     "a token in Latin-1": ({b"authorization": b"Bearer b\xfcro"}, 401),
 }
 

@@ -32,7 +32,7 @@ def headers(raw: bytes, start: int, end: int) -> dict[bytes, bytes]:
     found = {name.lower(): value for name, value in _HEADER.findall(raw, start, end)}
     length = found.get(b"content-length", b"")
     plain = (
-        # Counted so, a line that ends without CR is odd, too: what it hides is for no eyes but ours.
+        # Counted by LF, so that a line without CR is odd: other readers see what it hides.
         len(found) == raw.count(b"\n", start, end)
         and _ODD.isdisjoint(found)
         and found.get(b"content-type") in _JSON

@@ -87,10 +87,16 @@ class Database:
         return self._pens[-1]
 
     def checkpoint(self) -> None:
-        """Copy what SQLite's log holds into the database file, as far as nobody reads the old."""
+        """Copy what SQLite's log holds into the database file, as far as nobody reads the old.
+
+        Raises UnavailableError where that fails, e.g. because the disk is full.
+        """
         # Past SQLAlchemy, which would begin a database transaction first.
         with _advice(), contextlib.closing(self._reader.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except sqlite3.Error as error:
+                raise UnavailableError(f"no checkpoint: {error}") from error
 
     def ping(self) -> None:
         """Raise UnavailableError unless the database answers."""

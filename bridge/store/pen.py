@@ -11,7 +11,8 @@ from typing import Any
 class Pen:
     """A connection for one database transaction after the other.
 
-    One thread at a time may use it. All of it raises sqlite3.Error; then nothing was written.
+    One thread at a time may use it. To begin, read, write and commit raise sqlite3.Error; then
+    nothing was written.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -36,7 +37,8 @@ class Pen:
     def commit(self) -> None:
         """Commit what was begun, in any thread."""
         try:
-            self._open().commit()
+            # Not the driver's own, which says nothing where there is nothing to commit any more.
+            self._open().execute("COMMIT")
         except sqlite3.Error:
             self.give_up()
             raise
@@ -46,7 +48,10 @@ class Pen:
         """Take back what was begun and not committed."""
         if self._begun:
             self._begun = False
-            self._open().rollback()
+            try:
+                self._open().rollback()
+            except sqlite3.Error:
+                self.close()  # which takes it back, too
 
     def close(self) -> None:
         """Give up the connection; another is made when there is more to write."""

@@ -1,6 +1,7 @@
 """The two doors to the database: what comes through, and what is said where nothing does."""
 
 import contextlib
+import resource
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -197,6 +198,23 @@ def test_a_full_disk_is_unavailable_with_advice_and_nothing_is_half_written(
 def post_all(database: Database, batches: Iterator[list[Draft]]) -> None:
     for drafts in batches:
         posted(database, *drafts)
+
+
+@SQLITE
+def test_a_checkpoint_that_finds_the_disk_full_says_so_and_loses_nothing(
+    database: Database,
+) -> None:
+    posted(database, adjustment(100))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        with pytest.raises(UnavailableError, match="no checkpoint"):
+            database.checkpoint()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    database.checkpoint()
+    assert balance(database) == 100
+    assert problems(database) == []
 
 
 @SQLITE

@@ -249,7 +249,10 @@ def test_writers_that_fight_for_wallets_are_published_in_order_and_once(
         writing.clear()
         for one in going:
             one.result()
-    publisher(database, clock).publish()
+    # On a busy machine they may have come too late to publish anything.
+    rest = publisher(database, clock)
+    while rest.publish():
+        pass
     events = published(database)
     assert [event.seq for event in events] == list(range(1, len(events) + 1)), "a gap"
     for name in names:

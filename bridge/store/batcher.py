@@ -1,7 +1,7 @@
-"""Requests share database transactions: whatever waits is posted in one commit.
+"""Requests share database transactions: of what waits, half is posted in one commit.
 
 There is no timer: a lone caller is served at once, and a crowd is batched by the time the last
-commit took. One batch is under way at a time. It is taken, decided and answered in the event loop
+commit took, in two halves that take turns. One batch is under way at a time. It is taken, decided and answered in the event loop
 that serves the requests, and only waiting is done elsewhere: PostgreSQL is awaited, a thread waits
 for SQLite's commit. Python runs one thread at a time, and two that both want to run cost it more
 than the work (docs/decisions/0016).
@@ -78,6 +78,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._open = False
         self._busy = False
+        self._about = 0
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -176,10 +177,15 @@ class Batcher:
         self._batches.put(batch)
 
     def _take(self) -> list[_Call]:
+        """Take half of the calls that are about, so that two halves take turns.
+
+        One is written while the other is answered, and comes back, and is read.
+        """
         with self._lock:
             calls: list[_Call] = []
             drafts = 0
-            while self._calls and drafts < BATCH_SIZE_MAX:
+            half = -(-max(self._about, len(self._calls)) // 2)
+            while self._calls and drafts < BATCH_SIZE_MAX and len(calls) < half:
                 call = self._calls.popleft()
                 calls.append(call)
                 drafts += len(call.drafts)
@@ -219,6 +225,7 @@ class Batcher:
         """Remember, go on with what waits, and answer while that is written."""
         self._memory.keep(batch.plan, batch.moved)
         self._memory.learn(batch.late)
+        self._about = len(batch.calls) + len(self._calls)
         self._begin()
         for call, result in zip(batch.calls, batch.results, strict=True):
             try:

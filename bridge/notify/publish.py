@@ -19,7 +19,7 @@ from bridge.store import alerts, events, lanes, outbox
 from bridge.store.database import Connection, Database
 from bridge.store.outbox import Taken, Told
 
-ENTRIES_MAX = {"sqlite": 400, "postgresql": 1000}
+ENTRIES_MAX = {"sqlite": 150, "postgresql": 1000}
 """Entries published at once, up to one commit's more: on SQLite nobody else writes meanwhile."""
 
 DUE_MAX = 500

@@ -1,10 +1,10 @@
 """Requests share database transactions: of what waits, half is posted in one commit.
 
 There is no timer: a lone caller is served at once, and a crowd is batched by the time the last
-commit took, in two halves that take turns. One batch is under way at a time. It is taken, decided and answered in the event loop
-that serves the requests, and only waiting is done elsewhere: PostgreSQL is awaited, a thread waits
-for SQLite's commit. Python runs one thread at a time, and two that both want to run cost it more
-than the work (docs/decisions/0016).
+commit took, in two halves that take turns. One batch is under way at a time. It is taken, decided
+and answered in the event loop that serves the requests, and only waiting is done elsewhere:
+PostgreSQL is awaited, a thread waits for SQLite's commit. Python runs one thread at a time, and two
+that both want to run cost it more than the work (docs/decisions/0016).
 """
 
 import asyncio

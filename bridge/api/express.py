@@ -80,10 +80,13 @@ class Express:
 
     def drafts(self, request: Request) -> list[Draft] | None:
         """Return what a whole request asks for, None where it is not plainly good."""
-        drafts = request.lane.read(request.body, request.key.name, request.headers) or ()
+        drafts = request.lane.read(request.body, request.key.name, request.headers)
         pattern = self._services.tenant_pattern
-        good = [is_tenant_id(d.tenant_id, pattern) and is_currency(d.currency) for d in drafts]
-        return list(drafts) if good and all(good) else None
+        good = drafts and all(
+            is_tenant_id(draft.tenant_id, pattern) and is_currency(draft.currency)
+            for draft in drafts
+        )
+        return drafts if good else None
 
     def post(self, drafts: Sequence[Draft], answer: Callable[[Result], None]) -> None:
         """Post drafts in one commit that other requests share."""

@@ -78,7 +78,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._open = False
         self._busy = False
-        self._about = 0
+        self._about = 0  # calls of the last batch, and those that waited behind it
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,7 +184,7 @@ class Batcher:
         with self._lock:
             calls: list[_Call] = []
             drafts = 0
-            half = -(-max(self._about, len(self._calls)) // 2)
+            half = (max(self._about, len(self._calls)) + 1) // 2
             while self._calls and drafts < BATCH_SIZE_MAX and len(calls) < half:
                 call = self._calls.popleft()
                 calls.append(call)

@@ -22,8 +22,8 @@ from bridge.domain.clock import Instant
 from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
-from bridge.store import bulk, tables
-from bridge.store.among import statement
+from bridge.store import bulk, outbox, tables
+from bridge.store.among import rows, statement
 from bridge.store.database import Connection, Database
 from bridge.store.pipe import Rows
 
@@ -94,7 +94,7 @@ class Memory:
 
         missing = self._missing(drafts)
         if missing and self._pipe is not None:
-            self._pipe.ask("recall", [_json(sorted(missing))], learn)
+            self._pipe.ask("recall", [rows(sorted(missing))], learn)
         else:
             then()
 
@@ -104,7 +104,7 @@ class Memory:
         if missing and self._pen is not None:
             with _failing_quietly():
                 self._pen.begin()
-                self._learn(self._pen.read(_RECALL_EACH, _json(sorted(missing))))
+                self._learn(self._pen.read(_RECALL_EACH, rows(sorted(missing))))
                 return
             self._pen.give_up()
 
@@ -232,7 +232,7 @@ def _moved_each(write: Callable[[str, list[Any]], int], plan: Plan) -> set[Walle
         raise _ForgottenError
     write(_ENTER_EACH, [entry for move in plan.moves for entry in move.entries])
     spans = [(*move.wallet_id, move.entries[0].version, move.after.version) for move in plan.moves]
-    write(_TELL_EACH, [(plan.recorded_at, _json(spans))])
+    write(outbox.INSERT["sqlite"], [(plan.recorded_at, rows(spans))])
     return {move.wallet_id for move in plan.moves}
 
 
@@ -284,11 +284,7 @@ def _said(plan: Plan) -> tuple[str, str]:
         }
         for number, (_, before, after, entries) in enumerate(plan.moves)
     ]
-    return _json(moves), str(plan.recorded_at)
-
-
-def _json(content: Any) -> str:
-    return msgspec.json.encode(content).decode()
+    return msgspec.json.encode(moves).decode(), str(plan.recorded_at)
 
 
 # The wallets come in locking order and are locked in it, since sessions of ours join by nested
@@ -312,4 +308,3 @@ _RECALL = statement("postgresql", WALLETS, WalletId._fields, Wallet._fields)
 _RECALL_EACH = statement("sqlite", WALLETS, WalletId._fields, Wallet._fields)
 _MOVE_EACH = f"{bulk.update_each(WALLETS)} AND hash = ?{len(Wallet._fields) + 1}"
 _ENTER_EACH = bulk.insert_each(ENTRIES)
-_TELL_EACH = "INSERT INTO outbox (recorded_at, content) VALUES (?, ?)"

@@ -25,10 +25,11 @@ OUTBOX = tables.table(tables.Waiting)
 ROWS_MAX = 100
 """Rows that are taken at once: all of them are read, though the first may be a batch."""
 
-_INSERT = {
+INSERT = {
     "sqlite": "INSERT INTO outbox (recorded_at, content) VALUES (?, ?)",
     "postgresql": "INSERT INTO outbox (recorded_at, content) VALUES (%s, %s)",
 }
+"""The statement that leaves a row, by dialect: its time, and spans or facts as JSON."""
 
 
 class Span(NamedTuple):
@@ -118,7 +119,7 @@ def waiting(tx: Connection) -> tuple[int, Instant | None]:
 
 def _put(tx: Connection, recorded_at: Instant, content: Sequence[Any]) -> None:
     text = json.dumps(content, separators=(",", ":"))
-    tx.exec_driver_sql(_INSERT[tx.dialect.name], (recorded_at, text))
+    tx.exec_driver_sql(INSERT[tx.dialect.name], (recorded_at, text))
 
 
 def _read(content: str) -> Told:

@@ -65,13 +65,6 @@ def of_orders(  # noqa: PLR0913 - of what, of whom, and which of it
     return tx.exec_driver_sql(select, (ids, storefront)).all()
 
 
-def parts(
-    tx: Connection, table: Table, columns: Sequence[str], keys: Keys, wanted: tuple[str, ...]
-) -> Sequence[Row[Any]]:
-    """Return the wanted columns of the rows whose columns equal one of the keys, in key order."""
-    return _select(tx, statement(tx.dialect.name, table, tuple(columns), wanted), keys)
-
-
 def _whole(
     tx: Connection, table: Table, columns: Sequence[str], keys: Keys, locking: str | None
 ) -> Sequence[Row[Any]]:

@@ -12,7 +12,8 @@ from bridge.domain.clock import Instant
 from bridge.domain.renewal import COMING
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, tables
-from bridge.store.among import among, listed, rows
+from bridge.store.among import among
+from bridge.store.listing import Listing
 
 ALERTS = tables.table(tables.Alert)
 NOTICES = tables.table(tables.Notice)
@@ -97,17 +98,20 @@ def notable(tx: Connection, marks: Iterable[tuple[str, str, int]]) -> set[Wallet
     They come as tenant, currency and the mark below which they are low by the configuration. Most
     balances are far above, and cost no more than this one statement.
     """
-    query = _notable(tx.dialect.name)
-    return {WalletId(*row) for row in tx.exec_driver_sql(query, (rows(marks),))}
+    dialect = tx.dialect.name
+    asked = _ASKED.said(dialect, marks)
+    return {WalletId(*row) for row in tx.exec_driver_sql(_notable(dialect), asked)}
+
+
+_ASKED = Listing("asked", tenant_id="TEXT", currency="TEXT", mark="BIGINT")
 
 
 @cache
 def _notable(dialect: str) -> str:
-    asked = listed(dialect, "asked", tenant_id="TEXT", currency="TEXT", mark="BIGINT")
     coming = ", ".join(f"'{status}'" for status in sorted(COMING))
     # NUMERIC, since a sum of two amounts may leave 64 bits.
     return (
-        f"WITH {asked}, touched AS (SELECT tenant_id, currency, balance,"
+        f"WITH {_ASKED.read(dialect)}, touched AS (SELECT tenant_id, currency, balance,"
         " CAST(balance AS NUMERIC) - held AS available, mark"
         " FROM asked JOIN wallets USING (tenant_id, currency))"
         " SELECT tenant_id, currency FROM touched WHERE balance < 0 OR available < mark"

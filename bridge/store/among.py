@@ -1,24 +1,15 @@
 """Select many rows by their keys in one statement of constant text.
 
-The keys travel as one JSON parameter, so that a statement is compiled and prepared once whatever
-their number. A join, because SQLite scans the whole table for a row-value IN.
+By a join with the keys' listing, because SQLite scans the whole table for a row-value IN.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-import msgspec
-from sqlalchemy import BigInteger, Connection, Row, Table
+from sqlalchemy import Connection, Row, Table
 
-MARK = {"sqlite": "?", "postgresql": "%s"}
-"""What stands for a parameter in the drivers' statements."""
-
-_SOURCE = {
-    "sqlite": ("json_each(?) AS item", "json_extract(item.value, '$[{n}]')"),
-    "postgresql": ("json_array_elements(CAST(%s AS json)) AS item(value)", "item.value ->> {n}"),
-}
-
+from bridge.store.listing import Listing
 
 Keys = Iterable[tuple[Any, ...]]
 
@@ -40,7 +31,8 @@ def free(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Se
 
 def missing(tx: Connection, table: Table, columns: Sequence[str], keys: Keys) -> Sequence[Row[Any]]:
     """Return those of the keys that no row has, in any order."""
-    return _select(tx, _missing(tx.dialect.name, table, tuple(columns)), keys)
+    listing = listed(table, tuple(columns))
+    return _select(tx, _missing(tx.dialect.name, table, listing), listing, keys)
 
 
 def of_orders(  # noqa: PLR0913 - of what, of whom, and which of it
@@ -68,66 +60,53 @@ def of_orders(  # noqa: PLR0913 - of what, of whom, and which of it
 def _whole(
     tx: Connection, table: Table, columns: Sequence[str], keys: Keys, locking: str | None
 ) -> Sequence[Row[Any]]:
-    select = statement(tx.dialect.name, table, tuple(columns), _names(table), locking)
-    return _select(tx, select, keys)
+    listing = listed(table, tuple(columns))
+    select = statement(tx.dialect.name, table, listing, _names(table), locking)
+    return _select(tx, select, listing, keys)
 
 
-def _select(tx: Connection, select: str, keys: Keys) -> Sequence[Row[Any]]:
+def _select(tx: Connection, select: str, listing: Listing, keys: Keys) -> Sequence[Row[Any]]:
     asked = sorted(keys)
     if not asked:
         return []
-    return tx.exec_driver_sql(select, (rows(asked),)).all()
+    return tx.exec_driver_sql(select, listing.said(tx.dialect.name, asked)).all()
+
+
+@cache
+def listed(table: Table, columns: tuple[str, ...]) -> Listing:
+    """Return the listing of the keys that `statement` takes, sorted."""
+    return Listing.of("asked", *(table.c[name] for name in columns))
 
 
 @cache
 def statement(
     dialect: str,
     table: Table,
-    columns: tuple[str, ...],
+    listing: Listing,
     wanted: tuple[str, ...],
     locking: str | None = None,
 ) -> str:
-    """Return the statement whose one parameter are the keys, as sorted JSON.
+    """Return the statement that selects the wanted columns where the key is listed.
 
     `locking` is what follows FOR UPDATE; None locks nothing.
     """
-    order = ", ".join(f"{table.name}.{name}" for name in columns)
+    order = ", ".join(f"{table.name}.{name}" for name in listing.columns)
     return (
-        f"{_asked(dialect, table, columns)}"
+        f"WITH {listing.read(dialect)}"
         f" SELECT {', '.join(f'{table.name}.{name}' for name in wanted)}"
-        f" FROM asked JOIN {table.name} ON {_matches(table, columns)} ORDER BY {order}"
+        f" FROM asked JOIN {table.name} ON {_matches(table, listing)} ORDER BY {order}"
         + _for_update(dialect, table, locking)
     )
 
 
-def listed(dialect: str, name: str, /, **columns: str) -> str:
-    """Return the WITH item by which a statement reads rows from a parameter that `rows` made.
-
-    `columns` are TEXT or BIGINT, in the order of the rows' values.
-    """
-    source, item = _SOURCE[dialect]
-    values = [f"CAST({item.format(n=n)} AS {kind})" for n, kind in enumerate(columns.values())]
-    return f"{name}({', '.join(columns)}) AS (SELECT {', '.join(values)} FROM {source})"
-
-
-def rows(values: Iterable[tuple[Any, ...]]) -> str:
-    """Return rows as the parameter of a statement: JSON."""
-    return msgspec.json.encode(list(values)).decode()
-
-
 @cache
-def _missing(dialect: str, table: Table, columns: tuple[str, ...]) -> str:
-    found = f"SELECT 1 FROM {table.name} WHERE {_matches(table, columns)}"
-    return f"{_asked(dialect, table, columns)} SELECT * FROM asked WHERE NOT EXISTS ({found})"
+def _missing(dialect: str, table: Table, listing: Listing) -> str:
+    found = f"SELECT 1 FROM {table.name} WHERE {_matches(table, listing)}"
+    return f"WITH {listing.read(dialect)} SELECT * FROM asked WHERE NOT EXISTS ({found})"
 
 
-def _asked(dialect: str, table: Table, columns: tuple[str, ...]) -> str:
-    types = {name: _type(table, name) for name in columns}
-    return f"WITH {listed(dialect, 'asked', **types)}"
-
-
-def _matches(table: Table, columns: tuple[str, ...]) -> str:
-    return " AND ".join(f"{table.name}.{name} = asked.{name}" for name in columns)
+def _matches(table: Table, listing: Listing) -> str:
+    return " AND ".join(f"{table.name}.{name} = asked.{name}" for name in listing.columns)
 
 
 @cache
@@ -155,10 +134,6 @@ def _for_update(dialect: str, table: Table, locking: str | None) -> str:
     if locking is None or dialect == "sqlite":
         return ""
     return f" FOR UPDATE OF {table.name} {locking}"
-
-
-def _type(table: Table, name: str) -> str:
-    return "BIGINT" if isinstance(table.c[name].type, BigInteger) else "TEXT"
 
 
 @cache

@@ -1,15 +1,15 @@
-"""Write many rows in one statement of constant text.
+"""Write many rows: to PostgreSQL in one statement of constant text, which reads a listing.
 
-To PostgreSQL the rows travel as one JSON parameter, so that a statement is planned once whatever
-their number and each batch is one round trip; SQLite, which is no trip away, takes them one by one.
+SQLite, which is no trip away, takes them one by one.
 """
 
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import msgspec
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table
+from sqlalchemy import Column, Connection, LargeBinary, Table
+
+from bridge.store.listing import Listing
 
 Rows = Sequence[tuple[Any, ...]]
 """Named tuples whose fields are the table's columns, in order."""
@@ -21,7 +21,8 @@ def insert(tx: Connection, table: Table, rows: Rows, conflict: str = "") -> int:
         return 0
     if tx.dialect.name == "sqlite":
         return tx.exec_driver_sql(insert_each(table, conflict), list(rows)).rowcount
-    return tx.exec_driver_sql(_insert_all(table, conflict), (_json(rows, table),)).rowcount
+    listed = _listed(table).said(tx.dialect.name, rows)
+    return tx.exec_driver_sql(_insert_all(table, conflict), listed).rowcount
 
 
 def update(tx: Connection, table: Table, rows: Rows) -> None:
@@ -31,32 +32,28 @@ def update(tx: Connection, table: Table, rows: Rows) -> None:
     if tx.dialect.name == "sqlite":
         tx.exec_driver_sql(update_each(table), list(rows))
     else:
-        tx.exec_driver_sql(_update_all(table), (_json(rows, table),))
+        listed = _listed(table).said(tx.dialect.name, rows)
+        tx.exec_driver_sql(_update_all(table), listed)
 
 
-def recordset(table: Table, name: str, *, source: str = "%s", **more: str) -> str:
-    """Return the FROM item by which PostgreSQL reads rows from JSON objects, octets in base64.
-
-    `more` are columns beside the table's, by name and type.
-    """
-    types = {column.name: _type(column) for column in table.columns} | more
-    columns = ", ".join(f"{column} {kind}" for column, kind in types.items())
-    return f"json_to_recordset(CAST({source} AS json)) AS {name}({columns})"
+def names(table: Table) -> str:
+    """Return the table's columns as the head of an INSERT."""
+    return f"{table.name} ({', '.join(column.name for column in table.columns)})"
 
 
 def values(table: Table, name: str) -> str:
-    """Return the SELECT list that makes the table's columns of a recordset by this name."""
+    """Return the SELECT list that makes the table's columns of a listing by this name."""
     return ", ".join(_value(column, name) for column in table.columns)
 
 
 def changes(table: Table, name: str) -> str:
-    """Return the SET list that takes everything but the key from a recordset by this name."""
+    """Return the SET list that takes everything but the key from a listing by this name."""
     changing = [column for column in table.columns if not column.primary_key]
     return ", ".join(f"{column.name} = {_value(column, name)}" for column in changing)
 
 
 def same_key(table: Table, name: str) -> str:
-    """Return the condition that a row of the recordset has the key of the table's row."""
+    """Return the condition that a row of the listing has the key of the table's row."""
     keys = [column.name for column in table.primary_key.columns]
     return " AND ".join(f"{table.name}.{key} = {name}.{key}" for key in keys)
 
@@ -66,24 +63,16 @@ def _value(column: Column[Any], name: str) -> str:
     return f"decode({read}, 'base64')" if isinstance(column.type, LargeBinary) else read
 
 
-def _json(rows: Rows, table: Table) -> str:
-    names = _names(table)
-    return msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
-
-
-def _type(column: Column[Any]) -> str:
-    return "bigint" if isinstance(column.type, BigInteger) else "text"
-
-
-def _names(table: Table) -> list[str]:
-    return [column.name for column in table.columns]
+@cache
+def _listed(table: Table) -> Listing:
+    return Listing.of("new", *table.columns)
 
 
 @cache
 def _insert_all(table: Table, conflict: str) -> str:
     return (
-        f"INSERT INTO {table.name} ({', '.join(_names(table))})"
-        f" SELECT {values(table, 'new')} FROM {recordset(table, 'new')} {conflict}"
+        f"INSERT INTO {names(table)} WITH {_listed(table).read('postgresql')}"
+        f" SELECT {values(table, 'new')} FROM new {conflict}"
     )
 
 
@@ -91,14 +80,14 @@ def _insert_all(table: Table, conflict: str) -> str:
 def insert_each(table: Table, conflict: str = "") -> str:
     """Return SQLite's INSERT of one row, whose parameters are the table's columns in order."""
     marks = ", ".join("?" * len(table.columns))
-    return f"INSERT INTO {table.name} ({', '.join(_names(table))}) VALUES ({marks}) {conflict}"
+    return f"INSERT INTO {names(table)} VALUES ({marks}) {conflict}"
 
 
 @cache
 def _update_all(table: Table) -> str:
     return (
-        f"UPDATE {table.name} SET {changes(table, 'new')}"
-        f" FROM {recordset(table, 'new')} WHERE {same_key(table, 'new')}"
+        f"WITH {_listed(table).read('postgresql')} UPDATE {table.name}"
+        f" SET {changes(table, 'new')} FROM new WHERE {same_key(table, 'new')}"
     )
 
 

@@ -178,12 +178,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
 # these for more than they are and would read small tables whole, and keeps to such a plan while
 # they grow. Nested loops also keep the order, which is that in which wallets are locked. And where
 # a whole table must be read, versions before 18 take the switched-off scan for one that is worth
-# compiling.
+# compiling. And a plan made once is kept: for arrays with few items PostgreSQL would plan anew each
+# time, which takes longer than to execute.
 _SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "lock_timeout": f"{LOCK_WAIT_S}s",
     "timezone": "UTC",
 }

@@ -16,7 +16,8 @@ from bridge.domain.entry import Entry, EntryId, Kind
 from bridge.domain.errors import BridgeError, NotFoundError
 from bridge.domain.event import ADJUSTED, TOLD_BY, Event, EventId, Happened
 from bridge.store import tables
-from bridge.store.among import MARK, among, listed, rows
+from bridge.store.among import among
+from bridge.store.listing import MARK, Listing
 from bridge.store.outbox import Told
 from bridge.store.shown import shown
 
@@ -65,37 +66,28 @@ def publish(tx: Connection, told: Iterable[Told], head: int, now: Instant) -> ra
         place = len(spans) + len(facts)
         spans += [(n, *span) for n, span in enumerate(one.spans, place)]
         facts += [(n, *_fact(fact)) for n, fact in enumerate(one.facts, place)]
-    values = (rows(spans), rows(facts), head, now)
-    made = tx.exec_driver_sql(_publish(tx.dialect.name), values).rowcount
+    dialect = tx.dialect.name
+    values = (*_SPANS.said(dialect, spans), *_FACTS.said(dialect, facts), head, now)
+    made = tx.exec_driver_sql(_publish(dialect), values).rowcount
     tx.execute(_MOVE_HEAD, {"made": made})
     return range(head + 1, head + made + 1)
+
+
+_SPANS = Listing(
+    "spans", place="BIGINT", tenant_id="TEXT", currency="TEXT", first="BIGINT", last="BIGINT"
+)
+_FACTS = Listing(
+    "facts", place="BIGINT", type="TEXT", tenant_id="TEXT", occurred_at="BIGINT", data="TEXT"
+)
 
 
 @cache
 def _publish(dialect: str) -> str:
     """Return the statement; entries go from table to table, so that Python sees none of them."""
-    spans = listed(
-        dialect,
-        "spans",
-        place="BIGINT",
-        tenant_id="TEXT",
-        currency="TEXT",
-        first="BIGINT",
-        last="BIGINT",
-    )
-    facts = listed(
-        dialect,
-        "facts",
-        place="BIGINT",
-        type="TEXT",
-        tenant_id="TEXT",
-        occurred_at="BIGINT",
-        data="TEXT",
-    )
     return (
         "INSERT INTO events"
         " (seq, published_at, type, tenant_id, currency, version, occurred_at, data)"
-        f" WITH {spans}, {facts},"
+        f" WITH {_SPANS.read(dialect)}, {_FACTS.read(dialect)},"
         " told(place, type, tenant_id, currency, version, occurred_at, data) AS ("
         f"SELECT place, {_TYPE}, tenant_id, currency, version, recorded_at, ''"
         " FROM spans JOIN entries USING (tenant_id, currency) WHERE version BETWEEN first AND last"

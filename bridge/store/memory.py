@@ -14,7 +14,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import compress, count
 from typing import Any, NamedTuple
 
-import msgspec
 import structlog
 
 from bridge.domain import renewal
@@ -23,8 +22,9 @@ from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, outbox, tables
-from bridge.store.among import rows, statement
+from bridge.store.among import listed, statement
 from bridge.store.database import Connection, Database
+from bridge.store.listing import Listing, as_json
 from bridge.store.pipe import Rows
 
 log = structlog.get_logger()
@@ -94,7 +94,7 @@ class Memory:
 
         missing = self._missing(drafts)
         if missing and self._pipe is not None:
-            self._pipe.ask("recall", [rows(sorted(missing))], learn)
+            self._pipe.ask("recall", _WANTED.said("postgresql", sorted(missing)), learn)
         else:
             then()
 
@@ -104,7 +104,7 @@ class Memory:
         if missing and self._pen is not None:
             with _failing_quietly():
                 self._pen.begin()
-                self._learn(self._pen.read(_RECALL_EACH, rows(sorted(missing))))
+                self._learn(self._pen.read(_RECALL_EACH, *_WANTED.said("sqlite", sorted(missing))))
                 return
             self._pen.give_up()
 
@@ -232,7 +232,7 @@ def _moved_each(write: Callable[[str, list[Any]], int], plan: Plan) -> set[Walle
         raise _ForgottenError
     write(_ENTER_EACH, [entry for move in plan.moves for entry in move.entries])
     spans = [(*move.wallet_id, move.entries[0].version, move.after.version) for move in plan.moves]
-    write(outbox.INSERT["sqlite"], [(plan.recorded_at, rows(spans))])
+    write(outbox.INSERT["sqlite"], [(plan.recorded_at, as_json(spans))])
     return {move.wallet_id for move in plan.moves}
 
 
@@ -272,39 +272,41 @@ def _entries(ids: Iterable[WalletId], decided: Iterable[Outcome]) -> dict[Wallet
     return {i: entries for i, entries in found.items() if i.tenant_id not in others}
 
 
-def _said(plan: Plan) -> tuple[str, str]:
-    """Return the parameters of `_MOVE`: the wallets with their entries, and the time."""
-    moves = [
-        after._asdict()
-        | {
-            "number": number,
-            "before": before.hash,
-            "first": entries[0].version,
-            "entries": [entry._asdict() for entry in entries],
-        }
-        for number, (_, before, after, entries) in enumerate(plan.moves)
-    ]
-    return msgspec.json.encode(moves).decode(), str(plan.recorded_at)
+def _said(plan: Plan) -> tuple[str, ...]:
+    """Return the parameters of `_MOVE`: wallets, their entries, and the time."""
+    wallets = []
+    entered = []
+    for number, (_, before, after, entries) in enumerate(plan.moves):
+        wallets.append((*after, number, before.hash, entries[0].version))
+        entered += [(*entry, number) for entry in entries]
+    return (
+        *_NEW.said("postgresql", wallets),
+        *_ENTERED.said("postgresql", entered),
+        str(plan.recorded_at),
+    )
 
+
+_WANTED = listed(WALLETS, WalletId._fields)
+_NEW = Listing.of("new", *WALLETS.columns, number="BIGINT", before="TEXT", first="BIGINT")
+_ENTERED = Listing.of("entry", *ENTRIES.columns, number="BIGINT")
 
 # The wallets come in locking order and are locked in it, since sessions of ours join by nested
-# loops. Each brings its entries along, which so need no join.
+# loops. So entries are not joined with those that moved, but looked up among them.
 _MOVE = (
-    f"WITH moved AS (UPDATE wallets SET {bulk.changes(WALLETS, 'new')} FROM "
-    + bulk.recordset(WALLETS, "new", number="bigint", before="text", first="bigint", entries="json")
-    + f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
-    " RETURNING new.number, new.entries, wallets.tenant_id, wallets.currency, new.first,"
-    " wallets.version),"
-    f" entered AS (INSERT INTO entries ({', '.join(column.name for column in ENTRIES.columns)})"
-    f" SELECT {bulk.values(ENTRIES, 'entry')}"
-    f" FROM moved, {bulk.recordset(ENTRIES, 'entry', source='moved.entries')}),"
+    f"WITH {_NEW.read('postgresql')}, {_ENTERED.read('postgresql')},"
+    f" moved AS (UPDATE wallets SET {bulk.changes(WALLETS, 'new')} FROM new"
+    f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
+    " RETURNING number, wallets.tenant_id, wallets.currency, first, wallets.version),"
+    f" entered AS (INSERT INTO {bulk.names(ENTRIES)} SELECT {bulk.values(ENTRIES, 'entry')}"
+    " FROM entry WHERE number = ANY(ARRAY(SELECT number FROM moved))),"
     # An aggregate, so that the row's id is taken when all these wallets are locked.
     " told AS (INSERT INTO outbox (recorded_at, content) SELECT CAST(%s AS bigint),"
     " CAST(json_agg(json_build_array(tenant_id, currency, first, version)) AS text)"
     " FROM moved HAVING count(*) > 0)"
     " SELECT number FROM moved"
 )
-_RECALL = statement("postgresql", WALLETS, WalletId._fields, Wallet._fields)
-_RECALL_EACH = statement("sqlite", WALLETS, WalletId._fields, Wallet._fields)
+_RECALL, _RECALL_EACH = (
+    statement(dialect, WALLETS, _WANTED, Wallet._fields) for dialect in ("postgresql", "sqlite")
+)
 _MOVE_EACH = f"{bulk.update_each(WALLETS)} AND hash = ?{len(Wallet._fields) + 1}"
 _ENTER_EACH = bulk.insert_each(ENTRIES)

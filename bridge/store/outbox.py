@@ -18,7 +18,7 @@ from bridge.domain.clock import Instant
 from bridge.domain.entry import Entry
 from bridge.domain.event import EventType, Happened
 from bridge.store import tables
-from bridge.store.among import listed, rows
+from bridge.store.listing import Listing
 
 OUTBOX = tables.table(tables.Waiting)
 
@@ -102,13 +102,16 @@ _OLDEST = select(OUTBOX.c.id, OUTBOX.c.content).order_by(OUTBOX.c.id).limit(ROWS
 
 def drop(tx: Connection, ids: Iterable[int]) -> None:
     """Forget rows that were published: these only, for smaller ids may yet be committed."""
-    tx.exec_driver_sql(_drop(tx.dialect.name), (rows((row_id,) for row_id in ids),))
+    gone = _GONE.said(tx.dialect.name, ((row_id,) for row_id in ids))
+    tx.exec_driver_sql(_drop(tx.dialect.name), gone)
+
+
+_GONE = Listing("gone", id="BIGINT")
 
 
 @cache
 def _drop(dialect: str) -> str:
-    gone = listed(dialect, "gone", id="BIGINT")
-    return f"WITH {gone} DELETE FROM outbox WHERE id IN (SELECT id FROM gone)"
+    return f"WITH {_GONE.read(dialect)} DELETE FROM outbox WHERE id IN (SELECT id FROM gone)"
 
 
 def waiting(tx: Connection) -> tuple[int, Instant | None]:

@@ -107,7 +107,15 @@ class EventId(NamedTuple):
 
 _EVENT_ID = re.compile(r"evt_([1-9][0-9]{0,17})_([1-9][0-9]{0,17})")
 
-TOLD_BY: Mapping[Kind, EventType] = {
+
+def told_as(kind: str, amount: int) -> EventType:
+    """Return the one event that an entry is, by its kind and what it moves."""
+    if kind == Kind.ADJUSTMENT:
+        return EventType.WALLET_CREDITED if amount > 0 else EventType.WALLET_DEBITED
+    return _TOLD_AS[kind]
+
+
+_TOLD_AS: Mapping[str, EventType] = {
     Kind.DEPOSIT: EventType.WALLET_CREDITED,
     Kind.BONUS: EventType.WALLET_CREDITED,
     Kind.REVERSAL: EventType.WALLET_REVERSED,
@@ -118,7 +126,3 @@ TOLD_BY: Mapping[Kind, EventType] = {
     Kind.VOID: EventType.HOLD_VOIDED,
     Kind.EXPIRE: EventType.HOLD_EXPIRED,
 }
-"""The one event that an entry is, by its kind; an adjustment is one of `ADJUSTED`."""
-
-ADJUSTED = (EventType.WALLET_CREDITED, EventType.WALLET_DEBITED)
-"""What an adjustment is told as: one that gives, one that takes."""

@@ -2,11 +2,10 @@
 
 All of a batch in one database transaction: events, lanes, alerts, and what is forgotten. So a crash
 between any two steps leaves the batch as if it was never begun. What is to be published is read
-before, so that the lock is held for writing alone; and entries go from table to table inside the
-database, because each that Python would touch delays the requests.
+before, so that the lock is held for writing alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge import metrics
@@ -88,15 +87,16 @@ class Publisher:
         notable = self._watch.notable(tx, taken.told)
         return _Batch(events.last(tx), taken, notable | due, due)
 
-    def _publish(self, tx: Connection, batch: _Batch, now: Instant) -> dict[str, int]:
+    def _publish(self, tx: Connection, batch: _Batch, now: Instant) -> Mapping[str, int]:
         """Publish, and return the number of events by type."""
         offered = [self._offering(one, now) for one in batch.taken.told]
-        warned = Told(facts=self._watch.look(tx, batch.wallets, batch.due, now))
+        warned = Told(now, facts=self._watch.look(tx, batch.wallets, batch.due, now))
         published = events.publish(tx, [*offered, warned], batch.last, now)
+        new = range(batch.last + 1, batch.last + 1 + published.total())
         for endpoint, types in self._subscribers:
-            lanes.extend(tx, endpoint, types, published, now)
+            lanes.extend(tx, endpoint, types, new, now)
         outbox.drop(tx, batch.taken.ids)
-        return events.counted(tx, published)
+        return published
 
     def _offering(self, told: Told, now: Instant) -> Told:
         """Return facts with the address where the deposit that is missing is offered."""

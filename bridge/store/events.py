@@ -5,19 +5,20 @@ gaps, and nothing appears later below a number that somebody has seen.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from functools import cache
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from bridge.domain.clock import Instant, isoformat
-from bridge.domain.entry import Entry, EntryId, Kind
+from bridge.domain.entry import Entry, EntryId
 from bridge.domain.errors import BridgeError, NotFoundError
-from bridge.domain.event import ADJUSTED, TOLD_BY, Event, EventId, Happened
-from bridge.store import tables
+from bridge.domain.event import Event, EventId
+from bridge.store import bulk, tables
 from bridge.store.among import among
-from bridge.store.listing import MARK, Listing
 from bridge.store.outbox import Told
 from bridge.store.shown import shown
 
@@ -54,69 +55,31 @@ _HEAD = select(HEAD.c.seq).where(HEAD.c.name == "events")
 _LOCK_HEAD = _HEAD.with_for_update(skip_locked=True)
 
 
-def publish(tx: Connection, told: Iterable[Told], head: int, now: Instant) -> range:
-    """Number facts and the entries that spans name from the head on, as events; move the head.
-
-    Returns the numbers. Entries that are gone, as only a ledger changed by hand has them, hold up
-    nobody.
-    """
-    spans: list[tuple[Any, ...]] = []
-    facts: list[tuple[Any, ...]] = []
-    for one in told:
-        place = len(spans) + len(facts)
-        spans += [(n, *span) for n, span in enumerate(one.spans, place)]
-        facts += [(n, *_fact(fact)) for n, fact in enumerate(one.facts, place)]
-    dialect = tx.dialect.name
-    values = (*_SPANS.said(dialect, spans), *_FACTS.said(dialect, facts), head, now)
-    made = tx.exec_driver_sql(_publish(dialect), values).rowcount
-    tx.execute(_MOVE_HEAD, {"made": made})
-    return range(head + 1, head + made + 1)
+def publish(tx: Connection, told: Iterable[Told], head: int, now: Instant) -> Counter[str]:
+    """Number what was told from the head on, as events, and move the head; count them by type."""
+    events = _numbered(told, head, now)
+    bulk.insert(tx, EVENTS, events)
+    tx.execute(_MOVE_HEAD, {"seq": head + len(events)})
+    return Counter([event_type for _, _, event_type, *_ in events])
 
 
-_SPANS = Listing(
-    "spans", place="BIGINT", tenant_id="TEXT", currency="TEXT", first="BIGINT", last="BIGINT"
-)
-_FACTS = Listing(
-    "facts", place="BIGINT", type="TEXT", tenant_id="TEXT", occurred_at="BIGINT", data="TEXT"
-)
+def _numbered(told: Iterable[Told], seq: int, now: Instant) -> list[tuple[Any, ...]]:
+    """Return the rows of the events behind a number: plain, since there are many."""
+    events: list[tuple[Any, ...]] = []
+    for recorded_at, spans, facts in told:
+        for tenant_id, currency, event_type, first, last in spans:
+            for version in range(first, last + 1):
+                seq += 1
+                place = tenant_id, currency, version
+                events.append((seq, now, event_type, *place, recorded_at, ""))
+        for fact in facts:
+            seq += 1
+            data = json.dumps(dict(fact.data), separators=(",", ":"))
+            events.append((seq, now, fact.type, fact.tenant_id, "", 0, fact.occurred_at, data))
+    return events
 
 
-@cache
-def _publish(dialect: str) -> str:
-    """Return the statement; entries go from table to table, so that Python sees none of them."""
-    return (
-        "INSERT INTO events"
-        " (seq, published_at, type, tenant_id, currency, version, occurred_at, data)"
-        f" WITH {_SPANS.read(dialect)}, {_FACTS.read(dialect)},"
-        " told(place, type, tenant_id, currency, version, occurred_at, data) AS ("
-        f"SELECT place, {_TYPE}, tenant_id, currency, version, recorded_at, ''"
-        " FROM spans JOIN entries USING (tenant_id, currency) WHERE version BETWEEN first AND last"
-        " UNION ALL SELECT place, type, tenant_id, '', 0, occurred_at, data FROM facts)"
-        f" SELECT CAST({MARK[dialect]} AS BIGINT) + row_number() OVER (ORDER BY place, version),"
-        f" CAST({MARK[dialect]} AS BIGINT), type, tenant_id, currency, version, occurred_at, data"
-        " FROM told"
-    )
-
-
-_TYPE = (
-    "CASE"
-    + "".join(f" WHEN kind = '{kind}' THEN '{told}'" for kind, told in TOLD_BY.items())
-    + f" WHEN kind = '{Kind.ADJUSTMENT}' AND amount > 0 THEN '{ADJUSTED[0]}'"
-    f" WHEN kind = '{Kind.ADJUSTMENT}' THEN '{ADJUSTED[1]}' END"
-)
-
-_MOVE_HEAD = update(HEAD).where(HEAD.c.name == "events").values(seq=HEAD.c.seq + bindparam("made"))
-
-
-def counted(tx: Connection, numbers: range) -> dict[str, int]:
-    """Count the events with these numbers, by type."""
-    found = tx.execute(_COUNTED, {"first": numbers.start, "end": numbers.stop})
-    return {row.type: row.number for row in found}
-
-
-_COUNTED = text(
-    "SELECT type, count(*) AS number FROM events WHERE seq >= :first AND seq < :end GROUP BY type"
-)
+_MOVE_HEAD = update(HEAD).where(HEAD.c.name == "events").values(seq=bindparam("seq"))
 
 
 class Wanted(NamedTuple):
@@ -160,8 +123,7 @@ def behind(tx: Connection, event_id: EventId) -> int:
     Raises EventsPrunedError where some that followed are gone, EventNotFoundError for an id that is
     not of this database.
     """
-    first = tx.execute(select(func.min(EVENTS.c.seq))).scalar_one()
-    oldest = last(tx) + 1 if first is None else first
+    oldest = _oldest(tx)
     if event_id.seq >= oldest:
         return get(tx, event_id).seq
     if event_id.seq < oldest - 1:
@@ -173,10 +135,13 @@ def behind(tx: Connection, event_id: EventId) -> int:
 
 
 def since(tx: Connection, moment: Instant) -> int:
-    """Return the number before the first event published at a time or later."""
-    query = select(func.min(EVENTS.c.seq)).where(EVENTS.c.published_at >= moment)
-    first = tx.execute(query).scalar_one()
-    return last(tx) if first is None else first - 1
+    """Return the number before the first event published at a time or later.
+
+    Found by halving, since numbers have no gaps: so each event goes without an entry in an index.
+    """
+    oldest = _oldest(tx)
+    numbers = range(oldest, last(tx) + 1)
+    return oldest - 1 + bisect_left(numbers, moment, key=partial(_published_at, tx))
 
 
 def bodies(tx: Connection, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -188,7 +153,7 @@ def bodies(tx: Connection, events: Sequence[Event]) -> list[dict[str, Any]]:
             "type": event.type,
             "timestamp": isoformat(event.occurred_at),
             "tenant_id": event.tenant_id or None,
-            "data": shown(entries[_place(event)]) if event.version else json.loads(event.data),
+            "data": _data(event, entries),
         }
         for event in events
     ]
@@ -199,18 +164,33 @@ def prune(tx: Connection, before: Instant, through: int | None, limit: int) -> i
 
     Returns how many.
     """
-    old = select(EVENTS.c.seq).where(EVENTS.c.published_at < before).order_by(EVENTS.c.seq)
+    end = min(since(tx, before), _oldest(tx) - 1 + limit)
     if through is not None:
-        old = old.where(EVENTS.c.seq <= through)
-    gone = tx.execute(old.limit(limit)).scalars().all()
-    if gone:
-        tx.execute(delete(EVENTS).where(EVENTS.c.seq <= gone[-1]))
-    return len(gone)
+        end = min(end, through)
+    return tx.execute(delete(EVENTS).where(EVENTS.c.seq <= end)).rowcount
 
 
-def _fact(fact: Happened) -> tuple[Any, ...]:
-    data = json.dumps(dict(fact.data), separators=(",", ":"))
-    return fact.type, fact.tenant_id, fact.occurred_at, data
+def _oldest(tx: Connection) -> int:
+    """Return the number of the first event that is kept, or would be the next."""
+    first: int | None = tx.execute(select(func.min(EVENTS.c.seq))).scalar_one()
+    return last(tx) + 1 if first is None else first
+
+
+def _published_at(tx: Connection, seq: int) -> Instant:
+    query = select(EVENTS.c.published_at).where(EVENTS.c.seq >= seq).order_by(EVENTS.c.seq)
+    moment: Instant = tx.execute(query.limit(1)).scalar_one()
+    return moment
+
+
+def _data(event: Event, entries: Mapping[EntryId, Entry]) -> dict[str, Any]:
+    if not event.version:
+        data: dict[str, Any] = json.loads(event.data)
+        return data
+    place = _place(event)
+    # An entry that is gone, as only a ledger changed by hand has them, holds up nobody.
+    if place not in entries:
+        return {"id": ".".join(map(str, place)), **place._asdict()}
+    return shown(entries[place])
 
 
 def _place(event: Event) -> EntryId:

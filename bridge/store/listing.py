@@ -12,9 +12,6 @@ from typing import Any, Self
 import msgspec
 from sqlalchemy import BigInteger, Column
 
-MARK = {"sqlite": "?", "postgresql": "%s"}
-"""What stands for a parameter in the drivers' statements."""
-
 Rows = Iterable[Sequence[Any]]
 
 

@@ -19,6 +19,7 @@ import structlog
 from bridge.domain import renewal
 from bridge.domain.clock import Instant
 from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
+from bridge.domain.event import EventType
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, outbox, tables
@@ -231,7 +232,10 @@ def _moved_each(write: Callable[[str, list[Any]], int], plan: Plan) -> set[Walle
     if write(_MOVE_EACH, wallets) < len(wallets):
         raise _ForgottenError
     write(_ENTER_EACH, [entry for move in plan.moves for entry in move.entries])
-    spans = [(*move.wallet_id, move.entries[0].version, move.after.version) for move in plan.moves]
+    spans = [
+        (*move.wallet_id, EventType.WALLET_DEBITED, move.entries[0].version, move.after.version)
+        for move in plan.moves
+    ]
     write(outbox.INSERT["sqlite"], [(plan.recorded_at, as_json(spans))])
     return {move.wallet_id for move in plan.moves}
 
@@ -301,8 +305,8 @@ _MOVE = (
     " FROM entry WHERE number = ANY(ARRAY(SELECT number FROM moved))),"
     # An aggregate, so that the row's id is taken when all these wallets are locked.
     " told AS (INSERT INTO outbox (recorded_at, content) SELECT CAST(%s AS bigint),"
-    " CAST(json_agg(json_build_array(tenant_id, currency, first, version)) AS text)"
-    " FROM moved HAVING count(*) > 0)"
+    f" CAST(json_agg(json_build_array(tenant_id, currency, '{EventType.WALLET_DEBITED}', first,"
+    " version)) AS text) FROM moved HAVING count(*) > 0)"
     " SELECT number FROM moved"
 )
 _RECALL, _RECALL_EACH = (

@@ -1,14 +1,16 @@
 """The outbox: what happened and was not published yet, in the order of the rows' ids.
 
-Each commit that writes entries leaves one row with the versions of each wallet that it wrote, so
-that the hot path pays one row and not one per entry. What else happened stands in rows of its own.
-A row's id is taken while the wallets are locked: of two rows about a wallet the earlier one has the
-smaller id and commits first (docs/decisions/0024).
+Each commit that writes entries leaves one row with the versions of each wallet that it wrote, and
+what they are told as, so that the hot path pays one row and not one per entry, and the publisher
+reads no entry. What else happened stands in rows of its own. A row's id is taken while the wallets
+are locked: of two rows about a wallet the earlier one has the smaller id and commits first
+(docs/decisions/0024).
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +18,7 @@ from sqlalchemy import Connection, func, select
 
 from bridge.domain.clock import Instant
 from bridge.domain.entry import Entry
-from bridge.domain.event import EventType, Happened
+from bridge.domain.event import EventType, Happened, told_as
 from bridge.store import tables
 from bridge.store.listing import Listing
 
@@ -33,24 +35,26 @@ INSERT = {
 
 
 class Span(NamedTuple):
-    """Entries of a wallet, from the first version to the last."""
+    """Entries of a wallet, from the first version to the last, that are events of one type."""
 
     tenant_id: str
     currency: str
+    type: str
     first: int
     last: int
 
 
 class Told(NamedTuple):
-    """What a row tells: of entries, by spans, or of facts."""
+    """What a row tells: of entries, by spans, that were recorded at a time, or of facts."""
 
+    recorded_at: Instant
     spans: Sequence[Span] = ()
     facts: Sequence[Happened] = ()
 
     @property
     def size(self) -> int:
         """How many events they will be."""
-        return sum([last - first + 1 for _, _, first, last in self.spans]) + len(self.facts)
+        return sum([last - first + 1 for _, _, _, first, last in self.spans]) + len(self.facts)
 
     @property
     def wallets(self) -> set[tuple[str, str]]:
@@ -74,13 +78,10 @@ def add(tx: Connection, happened: Sequence[Happened]) -> None:
 
 
 def wrote(tx: Connection, entries: Sequence[Entry]) -> None:
-    """Leave word of new entries, each wallet's in version order."""
-    spans: dict[tuple[str, str], Span] = {}
-    for entry in entries:
-        wallet = entry.tenant_id, entry.currency
-        span = spans.get(wallet) or Span(*wallet, entry.version, entry.version)
-        spans[wallet] = span._replace(last=entry.version)
-    _put(tx, entries[0].recorded_at, list(spans.values()))
+    """Leave word of new entries, each wallet's in version order, all recorded at one time."""
+    together = ((run, list(of_run)) for run, of_run in groupby(entries, _run))
+    spans = [Span(*run, of_run[0].version, of_run[-1].version) for run, of_run in together]
+    _put(tx, entries[0].recorded_at, spans)
 
 
 def take(tx: Connection, entries_max: int) -> Taken:
@@ -90,14 +91,14 @@ def take(tx: Connection, entries_max: int) -> Taken:
     size = 0
     for row in tx.execute(_OLDEST).all():
         ids.append(row.id)
-        told.append(_read(row.content))
+        told.append(_read(row.recorded_at, row.content))
         size += told[-1].size
         if size >= entries_max:
             break
     return Taken(ids, told, full=size >= entries_max or len(ids) == ROWS_MAX)
 
 
-_OLDEST = select(OUTBOX.c.id, OUTBOX.c.content).order_by(OUTBOX.c.id).limit(ROWS_MAX)
+_OLDEST = select(OUTBOX).order_by(OUTBOX.c.id).limit(ROWS_MAX)
 
 
 def drop(tx: Connection, ids: Iterable[int]) -> None:
@@ -125,10 +126,14 @@ def _put(tx: Connection, recorded_at: Instant, content: Sequence[Any]) -> None:
     tx.exec_driver_sql(INSERT[tx.dialect.name], (recorded_at, text))
 
 
-def _read(content: str) -> Told:
+def _run(entry: Entry) -> tuple[str, str, str]:
+    return entry.tenant_id, entry.currency, told_as(entry.kind, entry.amount)
+
+
+def _read(recorded_at: Instant, content: str) -> Told:
     if content.startswith("[{"):
-        return Told(facts=[_fact(item) for item in json.loads(content)])
-    return Told(_SPANS.decode(content))
+        return Told(recorded_at, facts=[_fact(item) for item in json.loads(content)])
+    return Told(recorded_at, _SPANS.decode(content))
 
 
 _SPANS = msgspec.json.Decoder(list[Span])

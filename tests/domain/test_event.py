@@ -4,30 +4,30 @@ import pytest
 
 from bridge.domain.entry import Kind
 from bridge.domain.errors import NotFoundError
-from bridge.domain.event import TOLD_BY, Event, EventId, EventType, Happened
+from bridge.domain.event import Event, EventId, EventType, Happened, told_as
 from tests.examples import NOON
 
+TOLD_AS = {
+    Kind.DEPOSIT: EventType.WALLET_CREDITED,
+    Kind.BONUS: EventType.WALLET_CREDITED,
+    Kind.REVERSAL: EventType.WALLET_REVERSED,
+    Kind.DEBIT: EventType.WALLET_DEBITED,
+    Kind.DEBIT_REFUND: EventType.WALLET_CREDITED,
+    Kind.HOLD: EventType.HOLD_PLACED,
+    Kind.CAPTURE: EventType.HOLD_CAPTURED,
+    Kind.VOID: EventType.HOLD_VOIDED,
+    Kind.EXPIRE: EventType.HOLD_EXPIRED,
+}
 
-def test_every_kind_of_entry_is_told() -> None:
-    assert {*TOLD_BY, Kind.ADJUSTMENT} == set(Kind)
+
+@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.ADJUSTMENT}))
+def test_an_entry_is_told_by_what_it_is(kind: Kind) -> None:
+    assert {told_as(kind, amount) for amount in (5, 0, -5)} == {TOLD_AS[kind]}
 
 
-@pytest.mark.parametrize(
-    ("kind", "told"),
-    [
-        (Kind.DEPOSIT, EventType.WALLET_CREDITED),
-        (Kind.BONUS, EventType.WALLET_CREDITED),
-        (Kind.REVERSAL, EventType.WALLET_REVERSED),
-        (Kind.DEBIT, EventType.WALLET_DEBITED),
-        (Kind.DEBIT_REFUND, EventType.WALLET_CREDITED),
-        (Kind.HOLD, EventType.HOLD_PLACED),
-        (Kind.CAPTURE, EventType.HOLD_CAPTURED),
-        (Kind.VOID, EventType.HOLD_VOIDED),
-        (Kind.EXPIRE, EventType.HOLD_EXPIRED),
-    ],
-)
-def test_an_entry_is_told_by_what_it_is(kind: Kind, told: EventType) -> None:
-    assert TOLD_BY[kind] is told
+def test_an_adjustment_is_told_by_what_it_moves() -> None:
+    assert told_as(Kind.ADJUSTMENT, 5) == EventType.WALLET_CREDITED
+    assert told_as(Kind.ADJUSTMENT, -5) == EventType.WALLET_DEBITED
 
 
 @pytest.mark.parametrize(

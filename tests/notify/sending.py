@@ -46,10 +46,10 @@ def publish(
     with database.write() as tx:
         head = events.head(tx)
         assert head is not None
-        published = events.publish(tx, [Told(facts=facts)], head, now)
+        events.publish(tx, [Told(now, facts=facts)], head, now)
         for name in to:
-            lanes.extend(tx, name, EVERY, published, now)
-        return events.after(tx, head, len(published))
+            lanes.extend(tx, name, EVERY, range(head + 1, head + 1 + len(facts)), now)
+        return events.after(tx, head, len(facts))
 
 
 def numbered(database: Database, now: Instant, number: int, **where: Any) -> list[Event]:

@@ -92,7 +92,9 @@ def test_looking_at_wallets_of_note_says_exactly_what_looking_at_all_would(
         with database.write() as tx:
             fill(tx, data, rules.cooldown)
             due = alerts.due(tx, NOON, 100)
-            notable = watch.notable(tx, [Told([Span(*one, 1, 1) for one in touched])])
+            notable = watch.notable(
+                tx, [Told(NOON, [Span(*one, "wallet.debited", 1, 1) for one in touched])]
+            )
             assert notable <= touched
             everything = said(tx, watch, touched | due, due)
             assert said(tx, watch, notable | due, due) == everything

@@ -33,11 +33,23 @@ from tests.store.test_store_memory import working
 from tests.telling import published, publisher, waiting
 
 POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+CREDITED = EventType.WALLET_CREDITED
 FACT = Happened(EventType.ORDER_HELD, "acme", NOON, {"order_id": 7, "because": "süß \x00 🦊"})
 
 
 class UndoneError(Exception):
     """Raised to leave nothing behind."""
+
+
+def span(
+    first: int,
+    last: int,
+    said: EventType = EventType.WALLET_DEBITED,
+    *,
+    tenant_id: str = "acme",
+    currency: str = "EUR",
+) -> Span:
+    return Span(tenant_id, currency, said, first, last)
 
 
 @pytest.fixture
@@ -71,13 +83,16 @@ def ask(batcher: Batcher, *drafts: Draft) -> list[str]:
 def test_a_commit_leaves_one_row_that_names_the_new_entries_of_each_wallet(
     database: Database,
 ) -> None:
-    posted(database, adjustment(100), adjustment(100, currency="USD"), adjustment(5))
-    posted(database, debit(1), debit(2), debit(3, currency="USD"))
+    posted(database, adjustment(100), adjustment(5), adjustment(100, currency="USD"))
+    posted(database, debit(1), adjustment(2), adjustment(-2), debit(3, currency="USD"))
     with database.read() as tx:
         taken = outbox.take(tx, 100)
     assert taken.told == [
-        Told([Span("acme", "EUR", 1, 2), Span("acme", "USD", 1, 1)]),
-        Told([Span("acme", "EUR", 3, 4), Span("acme", "USD", 2, 2)]),
+        Told(NOON, [span(1, 2, CREDITED), span(1, 1, CREDITED, currency="USD")]),
+        Told(
+            NOON,
+            [span(3, 3), span(4, 4, CREDITED), span(5, 5), span(2, 2, currency="USD")],
+        ),
     ]
 
 
@@ -87,8 +102,9 @@ def test_every_kind_of_draft_leaves_word(database: Database) -> None:
     posted(database, effect(50), effect(20, order_id=2))
     posted(database, effect(0))
     assert waiting(database) == [
-        *(Span("acme", "EUR", 1, 3), Span("acme", "EUR", 4, 5)),
-        *(Span("acme", "EUR", 6, 7), Span("acme", "EUR", 8, 8)),
+        *(span(1, 1, CREDITED), span(2, 2), span(3, 3, EventType.HOLD_PLACED)),
+        *(span(4, 4, CREDITED), span(5, 5, EventType.HOLD_CAPTURED)),
+        *(span(6, 7, CREDITED), span(8, 8, EventType.WALLET_REVERSED)),
     ]
 
 
@@ -117,12 +133,12 @@ def test_debits_by_the_batcher_leave_word_of_themselves_alone(
     forget(database)
     # From memory, all of a batch; then with one that has to go the usual way.
     assert ask(batcher, debit(1), debit(2), debit(3, tenant_id="beta")) == ["posted"] * 3
-    assert waiting(database) == [Span("acme", "EUR", 2, 3), Span("beta", "EUR", 2, 2)]
+    assert waiting(database) == [span(2, 3), span(2, 2, tenant_id="beta")]
     forget(database)
     assert ask(batcher, debit(4), debit(500, tenant_id="beta")) == [
         *("posted", "insufficient_balance")
     ]
-    assert waiting(database) == [Span("acme", "EUR", 4, 4)]
+    assert waiting(database) == [span(4, 4)]
 
 
 def test_a_write_from_memory_leaves_word_of_the_wallets_that_were_as_remembered(
@@ -135,7 +151,7 @@ def test_a_write_from_memory_leaves_word_of_the_wallets_that_were_as_remembered(
     )
     # SQLite writes all of them or none.
     assert {wallet.tenant_id for wallet in moved} == (set() if database.is_sqlite else {"acme"})
-    assert waiting(database) == ([] if database.is_sqlite else [Span("acme", "EUR", 2, 3)])
+    assert waiting(database) == ([] if database.is_sqlite else [span(2, 3)])
 
 
 def test_a_write_from_memory_that_moved_nothing_leaves_no_word(
@@ -176,10 +192,12 @@ def test_rows_are_taken_oldest_first_until_they_tell_as_much_as_asked_for(
 
 
 def test_a_row_says_which_wallets_it_is_about() -> None:
-    spans = [Span("acme", "EUR", 1, 2), Span("beta", "USD", 1, 1)]
-    assert Told(spans).wallets == {("acme", "EUR"), ("beta", "USD")}
+    spans = [span(1, 2), span(1, 1, tenant_id="beta", currency="USD")]
+    assert Told(NOON, spans).wallets == {("acme", "EUR"), ("beta", "USD")}
     dollars = FACT._replace(data={"currency": "USD"})
-    assert Told(facts=[FACT, dollars, dollars._replace(tenant_id="")]).wallets == {("acme", "USD")}
+    assert Told(NOON, facts=[FACT, dollars, dollars._replace(tenant_id="")]).wallets == {
+        ("acme", "USD")
+    }
 
 
 def test_no_more_rows_are_taken_at_once_than_can_be_read_quickly(database: Database) -> None:
@@ -189,7 +207,7 @@ def test_no_more_rows_are_taken_at_once_than_can_be_read_quickly(database: Datab
         taken = outbox.take(tx, 10_000)
         assert (len(taken.ids), taken.full) == (outbox.ROWS_MAX, True)
         outbox.drop(tx, taken.ids)
-        assert outbox.take(tx, 10_000).told == [Told([Span("acme", "EUR", 101, 101)])]
+        assert outbox.take(tx, 10_000).told == [Told(NOON, [span(101, 101, CREDITED)])]
 
 
 def test_the_outbox_says_how_much_waits_and_since_when(database: Database) -> None:
@@ -208,9 +226,9 @@ def test_a_row_that_commits_later_than_a_larger_one_is_not_dropped_with_it(
     with database.write() as slow:
         ledger.post(slow, [adjustment(1, tenant_id="slow")], NOON)
         posted(database, adjustment(1, tenant_id="fast"))
-        assert waiting(database) == [Span("fast", "EUR", 1, 1)]
+        assert waiting(database) == [span(1, 1, CREDITED, tenant_id="fast")]
         forget(database)
-    assert waiting(database) == [Span("slow", "EUR", 1, 1)]
+    assert waiting(database) == [span(1, 1, CREDITED, tenant_id="slow")]
     with database.read() as tx:
         assert tx.execute(text("SELECT last_value FROM outbox_id_seq")).scalar() == 2
 

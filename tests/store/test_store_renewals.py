@@ -292,15 +292,17 @@ def test_a_server_that_goes_away_in_the_middle_puts_nothing_off(database: Databa
     keep(database, made)
 
     def end(_tx: object, cursor: Cursor, statement: str, *_: object) -> None:
-        if statement.startswith("UPDATE renewals"):
+        if "UPDATE renewals" in statement:
             pid = cursor.connection.info.backend_pid
             with database.read() as other:
                 other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     event.listen(Engine, "before_cursor_execute", end)
-    with pytest.raises(UnavailableError):
-        first(database)
-    event.remove(Engine, "before_cursor_execute", end)
+    try:
+        with pytest.raises(UnavailableError):
+            first(database)
+    finally:
+        event.remove(Engine, "before_cursor_execute", end)
     assert kept(database) == made
 
 

@@ -29,10 +29,7 @@ class Event(SQLModel, table=True):
     """A published event, the columns in the order of `domain.event.Event`."""
 
     __tablename__ = "events"
-    __table_args__ = (
-        Index("events_tenant", "tenant_id", "seq"),
-        Index("events_published", "published_at"),
-    )
+    __table_args__ = (Index("events_tenant", "tenant_id", "seq"),)
 
     seq: int = Field(sa_type=ROWID, primary_key=True, sa_column_kwargs={"autoincrement": False})
     published_at: int = integer()

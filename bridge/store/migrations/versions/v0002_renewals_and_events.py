@@ -117,7 +117,6 @@ def events() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("events_tenant", "events", ["tenant_id", "seq"], unique=False)
-    op.create_index("events_published", "events", ["published_at"], unique=False)
     op.create_table(
         "lanes",
         key("tenant_id"),

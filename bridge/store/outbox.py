@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from bridge.domain.clock import Instant
 from bridge.domain.entry import Entry
@@ -24,8 +24,8 @@ from bridge.store.listing import Listing
 
 OUTBOX = tables.table(tables.Waiting)
 
-ROWS_MAX = 100
-"""Rows that are taken at once: all of them are read, though the first may be a batch."""
+SPAN_SIZE = 60
+"""Characters of a span, about."""
 
 INSERT = {
     "sqlite": "INSERT INTO outbox (recorded_at, content) VALUES (?, ?)",
@@ -85,20 +85,28 @@ def wrote(tx: Connection, entries: Sequence[Entry]) -> None:
 
 
 def take(tx: Connection, entries_max: int) -> Taken:
-    """Return the rows that wait longest, up to ROWS_MAX, until they tell so many entries."""
+    """Return the rows that wait longest, until they tell about so many entries."""
+    limits = {"rows_max": entries_max, "characters_max": entries_max * SPAN_SIZE}
     ids: list[int] = []
     told: list[Told] = []
-    size = 0
-    for row in tx.execute(_OLDEST).all():
+    size = characters = 0
+    for row in tx.execute(_OLDEST, limits).all():
         ids.append(row.id)
         told.append(_read(row.recorded_at, row.content))
         size += told[-1].size
+        characters += len(row.content)
         if size >= entries_max:
             break
-    return Taken(ids, told, full=size >= entries_max or len(ids) == ROWS_MAX)
+    return Taken(ids, told, full=size >= entries_max or characters >= limits["characters_max"])
 
 
-_OLDEST = select(OUTBOX).order_by(OUTBOX.c.id).limit(ROWS_MAX)
+# By their length, since a row may be one debit or a thousand, and all that is selected is read.
+_OLDEST = text(
+    "SELECT id, recorded_at, content FROM (SELECT id, recorded_at, content,"
+    " sum(length(content)) OVER (ORDER BY id) - length(content) AS before"
+    " FROM outbox ORDER BY id LIMIT :rows_max) AS oldest"
+    " WHERE before < :characters_max ORDER BY id"
+)
 
 
 def drop(tx: Connection, ids: Iterable[int]) -> None:
@@ -122,8 +130,8 @@ def waiting(tx: Connection) -> tuple[int, Instant | None]:
 
 
 def _put(tx: Connection, recorded_at: Instant, content: Sequence[Any]) -> None:
-    text = json.dumps(content, separators=(",", ":"))
-    tx.exec_driver_sql(INSERT[tx.dialect.name], (recorded_at, text))
+    told = json.dumps(content, separators=(",", ":"))
+    tx.exec_driver_sql(INSERT[tx.dialect.name], (recorded_at, told))
 
 
 def _run(entry: Entry) -> tuple[str, str, str]:

@@ -124,20 +124,20 @@ def findings(  # noqa: PLR0913, PLR0917 - all that findings say
     storefront: str, order_id: int, status: str, because: str, wanted: Posted, posted: Posted
 ) -> list[Finding]:
     """Return one finding for each wallet on which the order has drifted from its targets."""
-    drifted = [slot for slot, amount in wanted.items() if amount != posted.get(slot, 0)]
+    drifted: dict[WalletId, list[str]] = {}
+    for slot, amount in wanted.items():
+        if amount != posted.get(slot, 0):
+            drifted.setdefault(slot.wallet_id, []).append(slot.effect)
+    after, before = balances(wanted), balances(posted)
     found = []
-    for wallet_id in sorted({slot.wallet_id for slot in drifted}):
-        target, before = _balance(_on(wallet_id, wanted)), _balance(_on(wallet_id, posted))
-        kind = _kind(status, target, before, [*_on(wallet_id, dict.fromkeys(drifted, 0))])
-        found.append(Finding(kind, storefront, order_id, *wallet_id, target, before, because))
+    for wallet_id, effects in sorted(drifted.items()):
+        target, had = after.get(wallet_id, 0), before.get(wallet_id, 0)
+        kind = _kind(status, target, had, effects)
+        found.append(Finding(kind, storefront, order_id, *wallet_id, target, had, because))
     return found
 
 
-def _balance(effects: Mapping[str, int]) -> int:
-    return sum(amount for name, amount in effects.items() if name != DISPUTE)
-
-
-def _kind(status: str, target: int, posted: int, drifted: list[str]) -> FindingKind:
+def _kind(status: str, target: int, posted: int, drifted: Iterable[str]) -> FindingKind:
     if status == VANISHED:
         return FindingKind.VANISHED
     beside = {name for name in drifted if not name.startswith("refund/")}

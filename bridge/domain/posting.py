@@ -208,7 +208,11 @@ def _post(books: Books, draft: Draft, now: Instant, *, amount: int = 0, held: in
         *(draft.reference, draft.description, draft.source, draft.metadata),
         *(draft.related_version, draft.expires_at, now, now),
     )
-    return _append(books, draft.wallet_id, draft.kind.value, (amount, held), content)
+    outcome = _append(books, draft.wallet_id, draft.kind.value, (amount, held), content)
+    if entry := outcome.entry:  # what orders made has keys of its own, and no draft refers to it
+        books.known[KeyId(entry.tenant_id, entry.caller, entry.idempotency_key)] = entry
+        books.related[_place(entry)] = Related(entry)
+    return outcome
 
 
 def _converge(books: Books, draft: EffectDraft, now: Instant) -> Outcome:
@@ -249,11 +253,9 @@ def _append(
     if max(balance, held_after) > AMOUNT_MAX or balance - held_after < -AMOUNT_MAX:
         return Outcome(DECLINED, reason=Reason.BALANCE_LIMIT, available=wallet.available)
     version = wallet.version + 1
-    place = EntryId(*wallet_id, version)
+    place = (*wallet_id, version)
     entry = sealed(wallet.hash, (*place, kind, amount, held, balance, held_after, *content))
     books.wallets[wallet_id] = Wallet(*wallet_id, balance, held_after, version, entry.hash)
-    books.known[KeyId(entry.tenant_id, entry.caller, entry.idempotency_key)] = entry
-    books.related[place] = Related(entry)
     return Outcome(POSTED, entry)
 
 

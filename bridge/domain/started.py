@@ -12,10 +12,9 @@ def tag_of(order: Order, keys: Keys) -> Tag | None:
 
     Raises HeldError for a tag that was not signed with one of the keys, and for two different ones.
     """
-    seals = list(order.seals)
+    tags = [read_tag(keys, seal) for seal in order.seals]
     for line in order.lines:
-        seals += line.seals
-    tags = [read_tag(keys, seal) for seal in seals]
+        tags += [read_tag(keys, seal) for seal in line.seals]
     if any(tag is None or tag != tags[0] for tag in tags):
         raise HeldError(
             HeldReason.DEPOSIT_TAG_INVALID,

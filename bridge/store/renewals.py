@@ -184,7 +184,7 @@ def settle(tx: Connection, outcomes: Iterable[Outcome], now: Instant) -> list[Ou
 def _owing(tx: Connection, posted: Iterable[Entry]) -> list[Renewal]:
     """Lock what is overdue, and may be debited, from the wallets to which entries brought money."""
     status = Status.OVERDUE.value
-    wallets = {(*entry.wallet.id, status) for entry in posted if entry.amount - entry.held > 0}
+    wallets = {(one.tenant_id, one.currency, status) for one in posted if one.amount > one.held}
     rows = free(tx, RENEWALS, ("tenant_id", "currency", "status"), wallets)
     return [one for one in map(Renewal._make, rows) if one.refusal is None]
 

@@ -33,7 +33,7 @@ REREAD_AFTER: Instant = HOUR
 
 
 class Judgement(NamedTuple):
-    """The row to keep, the drafts to post, and what a reconciliation reports."""
+    """The row to keep if it says anything new, the drafts to post, what a reconciliation reports."""
 
     seen: Seen
     drafts: tuple[EffectDraft, ...] = ()
@@ -55,7 +55,7 @@ def judge(  # noqa: PLR0913, PLR0917 - these six are all that a judgement rests 
     """
     if isinstance(arrived, Unreadable):
         held = Held(HeldReason.UNREADABLE, f"{arrived.why}; it is read again every hour")
-        row = seen._replace(digest=b"")
+        row = seen._replace(digest=b"", sightings=seen.sightings + 1)
         return _held(row, held, posted, now)._replace(recheck_at=now + REREAD_AFTER)
     kept = _kept(arrived, seen, policy, now)
     if kept.fingerprint != arrived.fingerprint:
@@ -111,6 +111,7 @@ def _kept(order: Order, seen: Seen, policy: Policy, now: Instant) -> Seen:
         fetched_at=order.fetched_at,
         changed_at=now,
         reason="",
+        sightings=seen.sightings + 1,
     )
 
 

@@ -64,11 +64,12 @@ def settle(
     counts: Counts = Counter()
     findings: list[Finding] = []
     for some in _batches(arrived):
-        news = some if thorough else _news(context, policy, some)
-        counts["unchanged"] += len(some) - len(news)
-        settled = _together(context, policy, news, way) if news else Settled(Counter(), [])
-        counts.update(settled.counts)
-        findings += settled.findings
+        news = _News(some) if thorough else _news(context, policy, some)
+        counts["unchanged"] += len(some) - len(news.orders)
+        if news.orders:
+            settled = _together(context, policy, news, way)
+            counts.update(settled.counts)
+            findings += settled.findings
     _count(policy.storefront, counts)
     return Settled(+counts, findings)
 
@@ -118,11 +119,24 @@ def _batches(arrived: Iterable[Arrived]) -> Iterator[list[Arrived]]:
         yield list({order.id: order for order in some}.values())
 
 
-def _news(context: Context, policy: Policy, some: Sequence[Arrived]) -> list[Arrived]:
+class _News(NamedTuple):
+    """Orders to be settled, and the ids of those that were new when we looked."""
+
+    orders: Sequence[Arrived]
+    new: frozenset[int] = frozenset()
+
+    @property
+    def old(self) -> list[int]:
+        """The ids of the orders that may be known."""
+        return [order.id for order in self.orders if order.id not in self.new]
+
+
+def _news(context: Context, policy: Policy, some: Sequence[Arrived]) -> _News:
     """Leave out the orders whose state and rules are as they were, and that wait for nothing."""
     with context.database.read() as tx:
         known = orders.states(tx, policy.storefront, [order.id for order in some])
-    return [order for order in some if _is_news(order, known.get(order.id), policy)]
+    news = [order for order in some if _is_news(order, known.get(order.id), policy)]
+    return _News(news, frozenset(order.id for order in news if order.id not in known))
 
 
 def _is_news(arrived: Arrived, known: tuple[bytes, str] | None, policy: Policy) -> bool:
@@ -132,26 +146,26 @@ def _is_news(arrived: Arrived, known: tuple[bytes, str] | None, policy: Policy) 
     return verdict in {HELD, WAITING} or digest != state_digest(arrived, policy)
 
 
-def _together(context: Context, policy: Policy, some: Sequence[Arrived], way: str) -> Settled:
+def _together(context: Context, policy: Policy, news: _News, way: str) -> Settled:
     try:
         with context.database.write() as tx:
-            return _settle(tx, policy, some, way, context.clock())
+            return _settle(tx, policy, news, way, context.clock())
     except OvertakenError:  # once for each order at most: one that exists is found and locked
-        return _together(context, policy, some, way)
+        return _together(context, policy, _News(news.orders), way)
     except BridgeError:
         raise
     except Exception as error:
-        if len(some) > 1:
+        if len(news.orders) > 1:
             log.warning("orders failed together, settling them one by one", error=repr(error))
-            return _one_by_one(context, policy, some, way)
-        log.exception("order failed", storefront=policy.storefront, order=some[0].id)
+            return _one_by_one(context, policy, news.orders, way)
+        log.exception("order failed", storefront=policy.storefront, order=news.orders[0].id)
         with context.database.write() as tx:
-            inbox.put(tx, _retries(policy, some, context.clock()))
+            inbox.put(tx, _retries(policy, news.orders, context.clock()))
         return Settled(Counter(failed=1), [])
 
 
 def _one_by_one(context: Context, policy: Policy, some: Sequence[Arrived], way: str) -> Settled:
-    settled = [_together(context, policy, [order], way) for order in some]
+    settled = [_together(context, policy, _News([order]), way) for order in some]
     counts: Counts = sum((one.counts for one in settled), Counter())
     return Settled(counts, [finding for one in settled for finding in one.findings])
 
@@ -168,15 +182,13 @@ def _rechecks(kept: Iterable[Judgement], now: Instant) -> list[Hint]:
     ]
 
 
-def _settle(
-    tx: Connection, policy: Policy, some: Sequence[Arrived], way: str, now: Instant
-) -> Settled:
+def _settle(tx: Connection, policy: Policy, news: _News, way: str, now: Instant) -> Settled:
     state = cursors.state(tx, policy.storefront)
     if state.stopped_at is not None:
         raise StorefrontStoppedError(
             f"storefront {policy.storefront} is stopped: {state.stopped_because}"
         )
-    known = orders.lock(tx, policy.storefront, [order.id for order in some])
+    some, known = news.orders, orders.lock(tx, policy.storefront, news.old)
     seen = _with_new(policy, some, known)
     begun = started.begun(tx, policy, some, seen, lock=True)
     # Locked, so nobody overtakes us; but somebody may have while we were fetching.
@@ -185,8 +197,7 @@ def _settle(
     judged, outcomes = _posted(tx, _judged(tx, policy, fresh, begun, now), now)
     kept = [judgement for judgement, _ in judged]
     totals = {order.id: str(order.total) for order in some if isinstance(order, Order)}
-    news = [judgement.seen for judgement in kept if _says_more(judgement.seen, seen)]
-    rows = [row._replace(sightings=row.sightings + 1) for row in news]
+    rows = [judgement.seen for judgement in kept if _says_more(judgement.seen, seen)]
     outbox.add(tx, [fact for row in rows for fact in _told(row, seen[row.order_id], now)])
     started.follow(tx, policy.storefront, [judgement.seen for judgement in kept], begun, now)
     renewals.settle(tx, outcomes, now)  # after: what a deposit was meant for comes first
@@ -226,7 +237,7 @@ def _judged(
     begun: Begun,
     now: Instant,
 ) -> _Judged:
-    everything = orders.posted(tx, policy.storefront, [order.id for order, _ in some])
+    everything = orders.posted(tx, policy.storefront, [order.id for order, row in some if row.sightings])
     judged: _Judged = []
     for order, row in some:
         mine = row.own(everything)

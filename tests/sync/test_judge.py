@@ -55,6 +55,7 @@ def test_a_paid_order_is_credited_and_kept_as_it_was_seen() -> None:
         created_at=paid.created_at,
         fetched_at=paid.fetched_at,
         changed_at=NOON,
+        sightings=1,
     )
     (finding,) = judgement.findings
     assert (finding.kind, finding.drift) == (FindingKind.PAID_NOT_CREDITED, 5000)

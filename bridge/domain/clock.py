@@ -38,13 +38,14 @@ def to_datetime(instant: Instant) -> datetime:
     return _EPOCH + timedelta(microseconds=instant)
 
 
-_ZONE = -len("+00:00")
+_EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
 
 
 @lru_cache  # what is posted together is shown together
 def isoformat(instant: Instant) -> str:
     """Return the instant as RFC 3339 in UTC, e.g. 2026-11-22T15:39:29.000000Z."""
-    return f"{to_datetime(instant).isoformat(timespec='microseconds')[:_ZONE]}Z"
+    moment = _EPOCH_WITHOUT_ZONE + timedelta(microseconds=instant)
+    return f"{moment.isoformat(timespec='microseconds')}Z"
 
 
 def parse(text: str) -> Instant:

@@ -70,7 +70,7 @@ def parse_amount(text: object, currency: str) -> int:
     match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise AmountUnreadableError(f"{text!r} is not a decimal amount such as 12.50")
-    sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""
+    sign, whole, fraction = match.groups("")
     if fraction[decimals:].strip("0"):
         raise AmountPrecisionError(
             f"{text} has more decimals than {currency}, which has {decimals}"

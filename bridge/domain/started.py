@@ -12,9 +12,10 @@ def tag_of(order: Order, keys: Keys) -> Tag | None:
 
     Raises HeldError for a tag that was not signed with one of the keys, and for two different ones.
     """
-    tags = [read_tag(keys, seal) for seal in order.seals]
+    seals = list(order.seals)
     for line in order.lines:
-        tags += [read_tag(keys, seal) for seal in line.seals]
+        seals += line.seals
+    tags = [read_tag(keys, seal) for seal in seals]
     if any(tag is None or tag != tags[0] for tag in tags):
         raise HeldError(
             HeldReason.DEPOSIT_TAG_INVALID,

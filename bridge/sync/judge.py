@@ -33,7 +33,7 @@ REREAD_AFTER: Instant = HOUR
 
 
 class Judgement(NamedTuple):
-    """The row to keep if it says anything new, the drafts to post, what a reconciliation reports."""
+    """The row to keep where it is news, the drafts to post, and what a reconciliation reports."""
 
     seen: Seen
     drafts: tuple[EffectDraft, ...] = ()

@@ -237,7 +237,8 @@ def _judged(
     begun: Begun,
     now: Instant,
 ) -> _Judged:
-    everything = orders.posted(tx, policy.storefront, [order.id for order, row in some if row.sightings])
+    old = [order.id for order, row in some if row.sightings]
+    everything = orders.posted(tx, policy.storefront, old)
     judged: _Judged = []
     for order, row in some:
         mine = row.own(everything)

@@ -188,7 +188,8 @@ def _settle(tx: Connection, policy: Policy, news: _News, way: str, now: Instant)
         raise StorefrontStoppedError(
             f"storefront {policy.storefront} is stopped: {state.stopped_because}"
         )
-    some, known = news.orders, orders.lock(tx, policy.storefront, news.old)
+    some = news.orders
+    known = orders.lock(tx, policy.storefront, news.old)
     seen = _with_new(policy, some, known)
     begun = started.begun(tx, policy, some, seen, lock=True)
     # Locked, so nobody overtakes us; but somebody may have while we were fetching.

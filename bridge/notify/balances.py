@@ -46,8 +46,10 @@ class Watch(NamedTuple):
 
         Those that are `due` were to be looked at by now, and are so no more.
         """
+        if due:
+            alerts.looked_at(tx, due)
         known = alerts.latches(tx, ids)
-        # Kept also where they are as before: they are not due any more.
+        # Kept also where they are as before: a cooldown may still have to end.
         after = {key: latch for key, latch in known.items() if key[0] in due}
         told: list[Happened] = []
         for wallet, mark in self._marked(tx, ids):

@@ -78,7 +78,7 @@ def latches(tx: Connection, ids: Iterable[WalletId]) -> dict[tuple[WalletId, str
 
 
 def save(tx: Connection, changed: Mapping[tuple[WalletId, str], Latch], cooldown: Instant) -> None:
-    """Keep latches that changed, and say when to look at them again."""
+    """Keep latches that changed, and say when to look at them again unless they are due anyway."""
     latches = [
         (*wallet, kind, latch.since, latch.told_at, int(latch.told), latch.due_at(cooldown))
         for (wallet, kind), latch in sorted(changed.items())
@@ -88,7 +88,9 @@ def save(tx: Connection, changed: Mapping[tuple[WalletId, str], Latch], cooldown
 
 _OVER = (
     "ON CONFLICT (tenant_id, currency, kind) DO UPDATE SET since = excluded.since,"
-    " told_at = excluded.told_at, told = excluded.told, due_at = excluded.due_at"
+    " told_at = excluded.told_at, told = excluded.told,"
+    # What is there was not there when `looked_at` was called: somebody touched the wallet since.
+    " due_at = COALESCE(alerts.due_at, excluded.due_at)"
 )
 
 
@@ -135,6 +137,26 @@ def due(tx: Connection, now: Instant, limit: int) -> set[WalletId]:
 _DUE = text(
     "SELECT tenant_id, currency FROM alerts WHERE due_at <= :now ORDER BY due_at LIMIT :limit"
 )
+
+
+def looked_at(tx: Connection, ids: Iterable[WalletId]) -> None:
+    """Let wallets be due no more, before what is said of them is read.
+
+    So whoever touches them later, while they are looked at, makes them due again.
+    """
+    dialect = tx.dialect.name
+    tx.exec_driver_sql(_looked_at(dialect), _LOOKED_AT.said(dialect, sorted(ids)))
+
+
+_LOOKED_AT = Listing("asked", tenant_id="TEXT", currency="TEXT")
+
+
+@cache
+def _looked_at(dialect: str) -> str:
+    return (
+        f"WITH {_LOOKED_AT.read(dialect)} UPDATE alerts SET due_at = NULL FROM asked"
+        " WHERE alerts.tenant_id = asked.tenant_id AND alerts.currency = asked.currency"
+    )
 
 
 def touch(tx: Connection, tenant_id: str, now: Instant) -> None:

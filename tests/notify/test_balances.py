@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from bridge.domain.alert import Latch, Threshold
 from bridge.domain.clock import DAY, HOUR
-from bridge.domain.event import Happened
+from bridge.domain.event import EventType, Happened
 from bridge.domain.renewal import Status
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.notify.balances import Rules, Watch
@@ -101,3 +102,28 @@ def test_looking_at_wallets_of_note_says_exactly_what_looking_at_all_would(
             tx.rollback()
 
     misses_nothing()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_wishes_that_change_while_a_wallet_is_looked_at_are_looked_at_next(
+    database: Database,
+) -> None:
+    def wish(*_: object) -> str:
+        with database.write() as tx:
+            alerts.put_notice(tx, Notice("acme", thresholds={"EUR": Threshold(1)}), NOON)
+            alerts.touch(tx, "acme", NOON)
+        return ""
+
+    with database.write() as tx:
+        bulk.insert(tx, WALLETS, [Wallet("acme", "EUR", 5)])
+    watch = Watch(Rules({}, Threshold(10), HOUR), wish)
+    with database.write() as tx:
+        [low] = watch.look(tx, WALLET_IDS[:1], [], NOON)
+    assert low.type is EventType.BALANCE_LOW
+    with database.write() as tx:
+        due = alerts.due(tx, NOON, 10)
+        assert due == {WALLET_IDS[0]}
+        [recovered] = watch.look(tx, due, due, NOON)
+    assert recovered.type is EventType.BALANCE_RECOVERED
+    with database.read() as tx:
+        assert alerts.due(tx, NOON + HOUR, 10) == set()

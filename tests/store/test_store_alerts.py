@@ -70,6 +70,9 @@ def test_wallets_that_were_touched_are_due_at_once_and_stand_as_before(
     assert due(database, NOON) == {ACME, dollars}
     assert len(due(database, NOON, 1)) == 1
     save(database, ACME, told)
+    assert due(database, NOON) == {ACME, dollars}, "nobody has looked at them yet"
+    with database.write() as tx:
+        alerts.looked_at(tx, {ACME})
     assert due(database, NOON) == {dollars}
 
 

@@ -48,6 +48,7 @@ WORK: dict[str, Work] = {
     "latches": lambda tx: alerts.latches(tx, [ACME]),
     "latches saved": lambda tx: alerts.save(tx, {(ACME, LOW): Latch()}, DAY),
     "wallets to look at": lambda tx: alerts.due(tx, NOON, 10),
+    "wallets looked at": lambda tx: alerts.looked_at(tx, [ACME]),
     "a tenant touched": lambda tx: alerts.touch(tx, "t5", NOON),
     "wallets": lambda tx: alerts.wallets(tx, [ACME]),
     "notices": lambda tx: alerts.notices(tx, ["t5"]),

@@ -8,6 +8,7 @@ import typer
 from bridge.domain.clock import HOUR, MINUTE, Instant, isoformat
 
 if TYPE_CHECKING:
+    from bridge.domain.renewal import Renewal
     from bridge.notify.publish import Subscriber
     from bridge.store.database import Connection
     from bridge.store.lanes import Standing
@@ -37,12 +38,16 @@ class Endpoint(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What waits: facts in the outbox, events for endpoints, and since when renewals do."""
+    """What waits: facts in the outbox, events for endpoints, and since when renewals do.
+
+    `put_off` is how many of those could not be looked at, and are tried again.
+    """
 
     endpoints: list[Endpoint]
     outbox_waiting: int
     outbox_oldest: Instant | None
     renewals_since: Instant | None
+    put_off: int
     late: list[str]
 
     @property
@@ -56,7 +61,7 @@ class Backlog(NamedTuple):
             one._asdict() | {"failing_since": _time(one.failing_since)} for one in self.endpoints
         ]
         outbox = {"waiting": self.outbox_waiting, "oldest": _time(self.outbox_oldest)}
-        renewals = {"late_since": _time(self.renewals_since)}
+        renewals = {"late_since": _time(self.renewals_since), "put_off": self.put_off}
         return {
             "endpoints": endpoints,
             "outbox": outbox,
@@ -67,14 +72,15 @@ class Backlog(NamedTuple):
 
 def read(tx: "Connection", subscribers: "Sequence[Subscriber]", now: Instant) -> Backlog:
     """Return how it stands."""
+    from bridge.billing.renewals import WAIT
     from bridge.store import outbox, renewals
 
     waiting, oldest = outbox.waiting(tx)
     due = renewals.oldest(tx)
     since = due if due is not None and due < now else None
-    return Backlog(
-        _endpoints(tx, subscribers, now), waiting, oldest, since, _late(oldest, since, now)
-    )
+    put_off = renewals.put_off(tx, now, now + WAIT)
+    late = _late(oldest, since, now) + _put_off(put_off)
+    return Backlog(_endpoints(tx, subscribers, now), waiting, oldest, since, len(put_off), late)
 
 
 def print_lines(backlog: Backlog, now: Instant) -> None:
@@ -147,6 +153,14 @@ def _late(outbox_oldest: Instant | None, renewals_since: Instant | None, now: In
         minutes = (now - renewals_since) // MINUTE
         late.append(f"renewals are {minutes} min late; is bridge running?")
     return late
+
+
+def _put_off(renewals: "Sequence[Renewal]") -> list[str]:
+    return [
+        f"{len(renewals)} renewals could not be looked at, the first of them {one.reference!a:.140}"
+        f" of {one.tenant_id}; tried again {isoformat(one.look_at or 0)}; the log says why"
+        for one in renewals[:1]
+    ]
 
 
 def _time(instant: Instant | None) -> str | None:

@@ -30,7 +30,7 @@ def status(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
 
     Exit status 1 while a storefront is failing, silent or stopped, has held orders, or had a sweep
     that did not end well; while an endpoint fails for long or has dead letters; and while renewals
-    or events wait that should not.
+    or events wait that should not, or renewals are put off after an error.
     """
     from bridge.cli import backlog
     from bridge.store import cursors, inbox, orders, runs

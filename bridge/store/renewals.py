@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from bridge.domain import renewal as rules
@@ -130,6 +130,24 @@ def due(tx: Connection, now: Instant) -> bool:
 def oldest(tx: Connection) -> Instant | None:
     """Return when the renewal that is to be looked at first is; None where none is."""
     return tx.execute(select(func.min(RENEWALS.c.look_at))).scalar()
+
+
+def put_off(tx: Connection, now: Instant, until: Instant) -> list[Renewal]:
+    """Return the renewals that `renew_first` put off till `until` at most, the next one first.
+
+    They are to be looked at, but later than their own terms say.
+    """
+    columns = RENEWALS.c
+    coming = select(RENEWALS).where(columns.look_at > now, columns.look_at <= until)
+    # Most of what is coming waits for its day, and need not be read.
+    odd = coming.where(
+        or_(
+            columns.status != Status.ACTIVE,
+            columns.look_at.not_in([columns.due_at, columns.due_at - columns.notice]),
+        )
+    )
+    found = map(Renewal._make, tx.execute(odd.order_by(columns.look_at)))
+    return [renewal for renewal in found if rules.looked_at(renewal) != renewal]
 
 
 def renew(tx: Connection, now: Instant, limit: int) -> Counter[str]:

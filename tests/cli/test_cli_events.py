@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from bridge.domain.clock import DAY, HOUR, SECOND, Instant, isoformat, utc_now
-from bridge.store import attempts, events, lanes, outbox
+from bridge.store import attempts, events, lanes, outbox, renewals
 from bridge.store.attempts import Attempt, DeadLetter
 from bridge.sync import freshness
 from bridge.wiring import Wiring
@@ -218,6 +218,22 @@ def test_status_tells_when_nobody_renews(terminal: Terminal, wiring: Wiring) -> 
     assert terminal.type("status", "--json").json()["renewals"]["late_since"] is not None
     wiring.renewals.run(lambda: False)
     assert "min late" not in terminal.type("status").out
+
+
+def test_status_tells_of_renewals_that_were_put_off(terminal: Terminal, wiring: Wiring) -> None:
+    terminal.type("poll")
+    renewal, _ = wiring.renewals.put(asked("sub-1", utc_now() - HOUR), create_tenant=True)
+    with wiring.database.write() as tx:
+        renewals.put(tx, renewal._replace(timezone="Atlantis/Poseidonis"))
+    assert wiring.renewals.run(lambda: False) == {"put_off": 1}
+    said = terminal.type("status")
+    assert said.status == 1
+    assert "1 renewals could not be looked at, the first of them 'sub-1' of acme; tried" in said.out
+    assert terminal.type("status", "--json").json()["renewals"]["put_off"] == 1
+    with wiring.database.write() as tx:
+        renewals.put(tx, renewal)
+    wiring.renewals.run(lambda: False)
+    assert terminal.type("status", "--json").json()["renewals"]["put_off"] == 0
 
 
 def test_what_storefronts_bring_about_is_told_as_it_is_documented(

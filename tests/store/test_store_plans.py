@@ -82,6 +82,7 @@ WORK: dict[str, Work] = {
     "renewals of a tenant": lambda tx: renewals.of_tenant(tx, "t5"),
     "what renewals need": lambda tx: renewals.coming(tx, [WalletId("t5", "EUR")]),
     "the renewal that is late": renewals.oldest,
+    "renewals put off": lambda tx: renewals.put_off(tx, NOON, NOON + 1),
     "key": lambda tx: keys.find(tx, "bridge_x"),
     "findings": lambda tx: runs.findings(tx, "run_0", 0, 10),
 }

@@ -276,11 +276,29 @@ def first(database: Database) -> Counter[str]:
         return renewals.renew_first(tx, NOON, NOON + HOUR)
 
 
+def put_off(database: Database) -> list[str]:
+    with database.read() as tx:
+        return [one.reference for one in renewals.put_off(tx, NOON, NOON + HOUR)]
+
+
+def test_only_what_comes_later_than_its_terms_say_was_put_off(database: Database) -> None:
+    noticed = renewal("noticed", NOON + HOUR)._replace(noticed=1, look_at=NOON + HOUR)
+    retried = renewal("retried", NOON - 23 * HOUR)
+    keep(database, renewal("told", NOON + HOUR), noticed)
+    keep(database, retried._replace(status=Status.OVERDUE, failures=1, failed_at=retried.due_at))
+    keep(database, rules.looked_at(kept(database, "retried")))
+    assert put_off(database) == []
+    for later, name in enumerate(("noticed", "told", "retried"), 1):
+        keep(database, kept(database, name)._replace(look_at=NOON + later))
+    assert put_off(database) == ["noticed", "told", "retried"]
+
+
 def test_the_first_one_is_put_off_where_it_fails_and_others_come(database: Database) -> None:
     posted(database, adjustment(1900))
     keep(database, spoiled("a", NOON - DAY), renewal("b"))
     assert first(database) == {"put_off": 1}
     assert kept(database, "a").look_at == NOON + HOUR
+    assert put_off(database) == ["a"]
     assert first(database) == {"renewal.paid": 1}
     assert periods(database) == ["b/2026-11-22"]
     assert first(database) == {}

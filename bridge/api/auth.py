@@ -117,10 +117,16 @@ async def allowed(
     return key.name
 
 
+def has(request: Request, scope: str) -> bool:
+    """Tell whether the request's key has a scope."""
+    key: ApiKey = request.state.key
+    return scope in key.scopes
+
+
 def require(request: Request, scope: str) -> None:
     """Raise ProblemError 403 where the request's key lacks a scope."""
-    key: ApiKey = request.state.key
-    if scope not in key.scopes:
+    if not has(request, scope):
+        key: ApiKey = request.state.key
         raise ProblemError(
             403,
             "scope_missing",

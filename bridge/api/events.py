@@ -1,11 +1,13 @@
 """Events: read in order by a core that catches up, and one with what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
+from bridge.api import auth
 from bridge.api.answers import Time
 from bridge.api.asks import PAGE_SIZE, Ask, Limit
 from bridge.api.auth import READ
@@ -29,6 +31,9 @@ SCAN_MAX = 100_000
 
 ATTEMPTS_MAX = 100
 """Attempts that are shown of one event, the latest first."""
+
+LINKS = ("pay_url", "deposit_url")
+"""What only a key reads that may open deposits: whoever has such a link can do so, too."""
 
 EVENT_ID = "evt_17_1795390769000000"
 
@@ -59,7 +64,12 @@ class Event(BaseModel):
     type: EventType
     timestamp: Time
     tenant_id: str | None
-    data: dict[str, Any] = Field(description="By type: see the webhooks of this document.")
+    data: dict[str, Any] = Field(
+        description=(
+            "By type: see the webhooks of this document. A key without the scope `deposit` reads"
+            " neither `pay_url` nor `deposit_url`."
+        )
+    )
 
 
 class Events(BaseModel):
@@ -105,7 +115,9 @@ class EventWithAttempts(Event):
 
 
 @router.get("/v1/events", dependencies=[READ], responses=documented(410))
-async def list_events(ask: Annotated[EventsAsk, Query()], desk: DeskHere) -> Events:
+async def list_events(
+    ask: Annotated[EventsAsk, Query()], desk: DeskHere, request: Request
+) -> Events:
     """List events from one on, the oldest first, so that a core can catch up. Scope: `read`.
 
     404 for an `after` that is not of this database, as after a backup was restored, and 410 where
@@ -116,15 +128,27 @@ async def list_events(ask: Annotated[EventsAsk, Query()], desk: DeskHere) -> Eve
     after = _parsed(ask.after) if ask.after is not None else None
     wanted = Wanted(ask.tenant_id, _types(ask.types))
     bodies, cursor = await desk.read(_page, after, wanted, ask.limit)
-    return Events(data=[Event(**body) for body in bodies], next_cursor=cursor)
+    told = [Event(**body) for body in bodies]
+    _withhold(request, told)
+    return Events(data=told, next_cursor=cursor)
 
 
 @router.get("/v1/events/{event_id}", dependencies=[READ])
 async def get_event(
-    event_id: Annotated[str, Path(examples=[EVENT_ID])], desk: DeskHere
+    event_id: Annotated[str, Path(examples=[EVENT_ID])], desk: DeskHere, request: Request
 ) -> EventWithAttempts:
     """Return an event and what became of it, endpoint by endpoint. Scope: `read`."""
-    return await desk.read(_told, _parsed(event_id), desk.services.subscribers)
+    told = await desk.read(_told, _parsed(event_id), desk.services.subscribers)
+    _withhold(request, [told])
+    return told
+
+
+def _withhold(request: Request, events: Iterable[Event]) -> None:
+    """Take the links out unless the request's key may open deposits."""
+    if auth.has(request, "deposit"):
+        return
+    for event, link in product(events, LINKS):
+        event.data.pop(link, None)
 
 
 def _parsed(text: str) -> EventId:

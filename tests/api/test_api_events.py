@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.api.events import SCAN_MAX
-from bridge.domain.event import Event, EventType
+from bridge.domain.event import Event, EventType, Happened
 from bridge.notify.publish import Subscriber
-from bridge.store import attempts, bulk, events, lanes
+from bridge.store import attempts, bulk, events, lanes, outbox
 from bridge.store.attempts import Attempt, DeadLetter
 from bridge.store.events import EVENTS
 from tests.api.calling import Api, code, fields, publish
@@ -140,3 +140,28 @@ def test_events_are_for_readers(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.new_key('x', 'debit', 'deposit', 'admin')}"}
     for path in ("/v1/events", "/v1/events/evt_1_1"):
         assert code(api.call("GET", path, headers=headers)) == (403, "scope_missing")
+
+
+def test_only_a_key_that_may_open_deposits_reads_links_that_do(depositing: Api) -> None:
+    opened = depositing.post(
+        "/v1/deposits", {"tenant_id": "acme", "amount": 500, "currency": "EUR"}, key="d1"
+    ).json()
+    links = {"pay_url": opened["pay_url"], "deposit_url": "https://billing.example.com/offer"}
+    low = Happened(EventType.BALANCE_LOW, "acme", depositing.clock(), links | {"available": 3})
+    with depositing.database.write() as tx:
+        outbox.add(tx, [low])
+    publish(depositing)
+
+    def read(*scopes: str) -> list[dict[str, object]]:
+        token = {"Authorization": f"Bearer {depositing.new_key('reader', *scopes)}"}
+        page = depositing.call("GET", "/v1/events", headers=token).json()["data"]
+        for event in page:
+            one = depositing.call("GET", f"/v1/events/{event['id']}", headers=token).json()
+            assert one["data"] == event["data"]
+        return [event["data"] for event in page]
+
+    [deposit, balance] = read("read", "deposit")
+    assert (deposit["pay_url"], balance["deposit_url"]) == tuple(links.values())
+    [without, nothing] = read("read", "debit", "admin")
+    assert without == {name: value for name, value in deposit.items() if name != "pay_url"}
+    assert nothing == {"available": 3}

@@ -49,7 +49,7 @@ class Finding(BaseModel):
 class Reconciliation(BaseModel):
     """A run. `counts` are orders by verdict; `failure` says why it failed, if it did.
 
-    `status` is running, done or failed.
+    `status` is running, done or failed; failed within minutes, too, where its process was killed.
     """
 
     id: str

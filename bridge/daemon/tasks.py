@@ -21,7 +21,7 @@ from bridge.daemon.ingester import Ingester
 from bridge.daemon.workers import Worker
 from bridge.domain.clock import DAY, SECOND
 from bridge.domain.drift import Comparison
-from bridge.domain.errors import LeaseHeldError, UnavailableError
+from bridge.domain.errors import UnavailableError
 from bridge.sync import freshness, holds, reconcile
 from bridge.sync.ingest import ingest
 from bridge.sync.poll import poll
@@ -37,6 +37,7 @@ DEPOSIT_EXPIRE_INTERVAL_S = 30
 PRUNE_INTERVAL_S = DAY // SECOND
 RENEW_INTERVAL_S = 5
 FRESHNESS_INTERVAL_S = 60
+ABANDON_INTERVAL_S = 60
 
 PUBLISH_IDLE_S = 0.5
 """Seconds after which an empty outbox is looked at again."""
@@ -52,7 +53,7 @@ RECONCILIATIONS_MAX = 8
 
 # What may wait for a storefront for long has a thread each, so that the rest never waits for it.
 _THREADS_PER_STOREFRONT = 3
-_THREADS_BESIDE = RECONCILIATIONS_MAX + 7
+_THREADS_BESIDE = RECONCILIATIONS_MAX + 8
 
 
 class Tasks:
@@ -62,6 +63,7 @@ class Tasks:
         self._wiring = wiring
         self._stopping = threading.Event()
         self._context = wiring.context._replace(stopping=self._stopping.is_set)
+        self._sources = [wiring.source(one.name) for one in wiring.config.storefronts]
         self._reconciling: set[str] = set()
         self._scheduler = _scheduler(len(wiring.config.storefronts))
         self._ingesters = {one.name: self._ingester(one) for one in wiring.config.storefronts}
@@ -79,6 +81,9 @@ class Tasks:
         self._every(
             FRESHNESS_INTERVAL_S, "freshness", partial(freshness.look, self._context, intervals_s)
         )
+        self._every(
+            ABANDON_INTERVAL_S, "abandon", partial(reconcile.abandon, self._context, self._sources)
+        )
         if wiring.deposits is not None:
             self._every(DEPOSIT_EXPIRE_INTERVAL_S, "expire_deposits", wiring.deposits.expire)
         for storefront in wiring.config.storefronts:
@@ -86,7 +91,7 @@ class Tasks:
 
     def start(self) -> None:
         """Begin; every task runs at once for the first time."""
-        self._abandon_runs()
+        reconcile.abandon(self._context, self._sources, age_s=0)
         self._scheduler.start()
         for one in self._threads():
             one.start()
@@ -161,13 +166,6 @@ class Tasks:
             )
         finally:
             self._reconciling.discard(run_id)
-
-    def _abandon_runs(self) -> None:
-        """Close the runs that a killed process left open, unless another process may own them."""
-        try:
-            reconcile.abandon(self._context, self._ingesters)
-        except LeaseHeldError:
-            log.debug("another process reconciles, open runs may be its own")
 
     def _measure(self) -> None:
         """Set the gauges, and the line that the service manager shows."""

@@ -52,8 +52,8 @@ def start(
 
 def finish(
     tx: Connection, run_id: str, now: Instant, counts: Mapping[str, int], failure: str = ""
-) -> None:
-    """Record a run's end; with a failure it failed."""
+) -> Run:
+    """Record a run's end, and return it as it is then; with a failure it failed."""
     values = {
         "status": "failed" if failure else "done",
         "counts_json": json.dumps(dict(counts)),
@@ -61,13 +61,14 @@ def finish(
         "finished_at": now,
     }
     tx.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(values))
+    return run(tx, run_id)
 
 
-def abandon(tx: Connection, storefronts: Iterable[str], now: Instant) -> int:
-    """Mark these storefronts' runs that a dead process left running as failed; returns how many."""
-    left = update(RUNS).where(RUNS.c.status == "running", RUNS.c.storefront.in_(list(storefronts)))
-    because = "the process ended before the run did; start it again"
-    return tx.execute(left.values(status="failed", failure=because, finished_at=now)).rowcount
+def unfinished(tx: Connection, storefront: str, until: Instant) -> list[Run]:
+    """Return a storefront's runs that began until an instant and have not ended, oldest first."""
+    running = (RUNS.c.storefront == storefront, RUNS.c.status == "running")
+    query = select(RUNS).where(*running, RUNS.c.started_at <= until)
+    return [_run(row) for row in tx.execute(query.order_by(RUNS.c.run_id))]
 
 
 def add_findings(tx: Connection, run_id: str, findings: Iterable[Finding]) -> None:
@@ -96,7 +97,9 @@ def recent(tx: Connection, limit: int, **where: str) -> list[Run]:
     return [_run(row) for row in tx.execute(query.order_by(RUNS.c.run_id.desc()).limit(limit))]
 
 
-def findings(tx: Connection, run_id: str, after: int, limit: int) -> list[tuple[int, Finding]]:
+def findings(
+    tx: Connection, run_id: str, after: int = 0, limit: int | None = None
+) -> list[tuple[int, Finding]]:
     """Return up to `limit` numbered findings of a run, beginning behind number `after`."""
     query = select(FINDINGS).where(FINDINGS.c.run_id == run_id, FINDINGS.c.number > after)
     rows = tx.execute(query.order_by(FINDINGS.c.number).limit(limit))

@@ -6,7 +6,7 @@ so the sweep does this by itself from time to time.
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,11 +14,17 @@ import structlog
 
 from bridge.domain.clock import SECOND, Instant
 from bridge.domain.drift import Comparison, Finding, FindingKind
-from bridge.domain.errors import BridgeError, NotFoundError, StorefrontStoppedError
+from bridge.domain.errors import (
+    BridgeError,
+    LeaseHeldError,
+    NotFoundError,
+    StorefrontStoppedError,
+)
 from bridge.domain.event import EventType, Happened
 from bridge.domain.order import Order
 from bridge.store import cursors, orders, outbox, runs
 from bridge.store.database import Connection
+from bridge.store.runs import Run
 from bridge.sync.context import LEASE_S, Context, Counts, Source
 from bridge.sync.fetch import by_id, complete, failures_noted, note_broken
 from bridge.sync.settle import Arrived, Settled, compare, settle
@@ -72,17 +78,30 @@ def sweep(context: Context, source: Source) -> Report:
     return report
 
 
-def abandon(context: Context, names: Collection[str]) -> None:
-    """Close the runs that a killed process left open.
+def abandon(context: Context, sources: Iterable[Source], age_s: int = LEASE_S) -> None:
+    """Close the runs that a killed process left open, and tell of the drift that they found.
 
-    Raises LeaseHeldError where another process reconciles one of these storefronts: open runs may
-    be its own.
+    One that began within `age_s` seconds may be about to take its lease. Where somebody reconciles
+    the storefront now, open runs may be his.
     """
-    with contextlib.ExitStack() as leases:
-        for name in names:
-            leases.enter_context(context.leases.held(_lease(name), LEASE_S))
-        with context.database.write() as tx:
-            runs.abandon(tx, names, context.clock())
+    for source in sources:
+        until = context.clock() - age_s * SECOND
+        with context.database.read() as tx:
+            found = runs.unfinished(tx, source.name, until)
+        if found:
+            with contextlib.suppress(LeaseHeldError):
+                _abandon(context, source, until)
+
+
+def _abandon(context: Context, source: Source, until: Instant) -> None:
+    because = "the process ended before the run did; start it again"
+    lease = context.leases.held(_lease(source.name), LEASE_S)
+    with lease, context.database.write() as tx:
+        cursor = cursors.state(tx, source.name).cursor
+        for left in runs.unfinished(tx, source.name, until):
+            run = runs.finish(tx, left.run_id, context.clock(), left.counts, because)
+            findings = [finding for _, finding in runs.findings(tx, run.run_id)]
+            _tell(tx, source, run, findings, cursor and min(cursor, run.started_at))
 
 
 def _run(
@@ -108,16 +127,21 @@ def _run(
         raise
     finally:
         with context.database.write() as tx:
-            now = context.clock()
-            runs.finish(tx, run_id, now, counts, failure)
-            drifted = [finding for finding in findings if finding.kind is not FindingKind.HELD]
-            if not thorough:
-                drifted = _overlooked(tx, source, cursor, drifted)
-            if drifted:
-                kind = "reconcile" if thorough else "sweep"
-                outbox.add(tx, [_told(comparison, run_id, kind, drifted, now)])
+            run = runs.finish(tx, run_id, context.clock(), counts, failure)
+            _tell(tx, source, run, findings, cursor)
     log.info("compared", storefront=source.name, run=run_id, findings=len(findings), **counts)
     return Report(run_id, counts, findings)
+
+
+def _tell(
+    tx: Connection, source: Source, run: Run, findings: Iterable[Finding], cursor: Instant | None
+) -> None:
+    """Tell of the drift that a run found; `cursor` is where the poll was when it began."""
+    drifted = [finding for finding in findings if finding.kind is not FindingKind.HELD]
+    if run.kind == "sweep":
+        drifted = _overlooked(tx, source, cursor, drifted)
+    if drifted:
+        outbox.add(tx, [_told(run, drifted)])
 
 
 def _overlooked(
@@ -131,21 +155,19 @@ def _overlooked(
     return [one for one in findings if rows[one.order_id].order().modified_at <= polled]
 
 
-def _told(
-    comparison: Comparison, run_id: str, kind: str, drifted: Sequence[Finding], now: Instant
-) -> Happened:
+def _told(run: Run, drifted: Sequence[Finding]) -> Happened:
     amounts: Counter[str] = Counter()
     for finding in drifted:
         amounts[finding.currency] += finding.drift
     data = {
-        "run_id": run_id,
-        "storefront": comparison.storefront,
-        "kind": kind,
+        "run_id": run.run_id,
+        "storefront": run.storefront,
+        "kind": run.kind,
         "findings": len(drifted),
         "amounts": dict(amounts),
-        "dry_run": comparison.dry_run,
+        "dry_run": run.request["dry_run"],
     }
-    return Happened(EventType.RECONCILIATION_DRIFT_FOUND, "", now, data)
+    return Happened(EventType.RECONCILIATION_DRIFT_FOUND, "", run.finished_at or 0, data)
 
 
 @contextlib.contextmanager

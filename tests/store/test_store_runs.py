@@ -30,8 +30,9 @@ def test_a_run_is_running_until_it_is_done(database: Database) -> None:
 def test_a_run_with_a_failure_failed(database: Database) -> None:
     with database.write() as tx:
         run_id = runs.start(tx, "main", "poll", 10, {})
-        runs.finish(tx, run_id, 20, {}, "the storefront is away")
-        assert runs.run(tx, run_id)[3:7] == ("failed", {}, {}, "the storefront is away")
+        ended = runs.finish(tx, run_id, 20, {}, "the storefront is away")
+        assert ended == runs.run(tx, run_id)
+        assert ended[3:7] == ("failed", {}, {}, "the storefront is away")
 
 
 def test_a_run_nobody_began_is_not_found(database: Database) -> None:
@@ -39,18 +40,18 @@ def test_a_run_nobody_began_is_not_found(database: Database) -> None:
         runs.run(tx, "run_0")
 
 
-def test_runs_left_by_a_dead_process_are_marked_and_finished_ones_are_not(
+def test_runs_that_have_not_ended_are_found_by_their_storefront_and_age(
     database: Database,
 ) -> None:
+    def found(tx: Connection, until: int) -> list[str]:
+        return [run.run_id for run in runs.unfinished(tx, "main", until)]
+
     with database.write() as tx:
-        left = runs.start(tx, "main", "poll", 10, {})
-        ended = runs.start(tx, "main", "poll", 11, {})
-        runs.finish(tx, ended, 12, {})
-        assert runs.abandon(tx, ["main"], 30) == 1
-        assert (runs.run(tx, left).status, runs.run(tx, left).finished_at) == ("failed", 30)
-        assert "start it again" in runs.run(tx, left).failure
-        assert runs.run(tx, ended).status == "done"
-        assert runs.abandon(tx, ["main"], 31) == 0
+        first, second = (runs.start(tx, "main", "sweep", now, {}) for now in (10, 11))
+        runs.finish(tx, runs.start(tx, "main", "sweep", 9, {}), 12, {})
+        runs.start(tx, "other", "sweep", 9, {})
+        assert (found(tx, 9), found(tx, 10)) == ([], [first])
+        assert found(tx, 11) == [first, second]
 
 
 def test_the_latest_runs_come_first(database: Database) -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from bridge.domain.clock import DAY
 from bridge.domain.crediting import Rules
-from bridge.domain.drift import Comparison
+from bridge.domain.drift import Comparison, Finding, FindingKind
 from bridge.domain.event import Happened
-from bridge.store import cursors
+from bridge.store import cursors, runs
+from bridge.store.leases import Leases
+from bridge.sync.context import LEASE_S
 from bridge.sync.freshness import look
-from bridge.sync.reconcile import reconcile
+from bridge.sync.reconcile import abandon, reconcile, start
 from tests.depositing import KEYS, begin, deposit
 from tests.sync.conftest import World
 from tests.sync.test_started import Till, meant
@@ -173,6 +175,59 @@ def test_a_sweep_says_nothing_of_what_the_next_poll_would_bring(world: World) ->
     world.sandbox.place_order("7.00")
     world.sweep()
     assert (world.balance(), drift(world)) == (5700, [])
+
+
+def killed(world: World, kind: str, *order_ids: int) -> str:
+    """Leave a run as one that was killed does: with what it found, and open."""
+    world.clock.advance(1)
+    comparison = Comparison("main", 0, world.clock())
+    run_id = start(world.context, comparison, kind)
+    found = [
+        Finding(FindingKind.AMOUNT_MISMATCH, "main", order_id, "acme", "EUR", 500, 300, "")
+        for order_id in order_ids
+    ]
+    with world.context.database.write() as tx:
+        runs.add_findings(tx, run_id, found)
+    return run_id
+
+
+def ended(world: World, run_id: str) -> tuple[str, str]:
+    with world.context.database.read() as tx:
+        run = runs.run(tx, run_id)
+    return run.status, run.failure
+
+
+def test_a_run_that_was_killed_is_closed_and_what_it_found_is_told(world: World) -> None:
+    old = world.sandbox.place_order("50.00")
+    world.clock.advance(400)
+    world.poll()
+    new = world.sandbox.place_order("5.00")
+    world.clock.advance(2)
+    world.poll()
+    run, sweep = (killed(world, kind, old, new) for kind in ("reconcile", "sweep"))
+    calm = killed(world, "reconcile")
+    world.clock.advance(LEASE_S)
+    young = killed(world, "reconcile", old)
+    for _ in range(2):
+        abandon(world.context, [world.source])
+    assert {ended(world, one)[0] for one in (run, sweep, calm)} == {"failed"}
+    assert ended(world, run)[1] == "the process ended before the run did; start it again"
+    assert ended(world, young) == ("running", "")
+    same = {"storefront": "main", "dry_run": False}
+    assert drift(world) == [
+        same | {"run_id": run, "kind": "reconcile", "findings": 2, "amounts": {"EUR": 400}},
+        same | {"run_id": sweep, "kind": "sweep", "findings": 1, "amounts": {"EUR": 200}},
+    ]
+
+
+def test_runs_of_a_storefront_that_somebody_reconciles_now_are_left_alone(world: World) -> None:
+    run_id = killed(world, "reconcile", 63)
+    other = Leases(world.context.database, world.clock, "another process")
+    with other.held("reconcile:main", LEASE_S):
+        abandon(world.context, [world.source], age_s=0)
+        assert (ended(world, run_id), drift(world)) == (("running", ""), [])
+    abandon(world.context, [world.source], age_s=0)
+    assert (ended(world, run_id)[0], len(drift(world))) == ("failed", 1)
 
 
 # Silence

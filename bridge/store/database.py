@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,16 @@ SILENCE_MAX_S = 30
 READERS_MAX = 16
 """Connections for reading, and on PostgreSQL also for writing, per process."""
 
+FULL_S = 60
+"""Seconds for which a database that had no room to write counts as full, unless a write succeeds.
+
+Then it is found out again: behind a load balancer that asks whether we are ready nobody else may.
+"""
+
+
+class DiskFullError(UnavailableError):
+    """The database had no room to write."""
+
 
 class Database:
     """An SQLite file or a PostgreSQL database, behind two doors: `read` and `write`.
@@ -38,6 +49,7 @@ class Database:
         self.url = _checked(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.written = threading.Event()
+        self._full_until = 0.0  # by time.monotonic
         self._pooler = pooler
         self._pens: list[Pen] = []
         if self.is_sqlite:
@@ -54,11 +66,16 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A database transaction that commits when the block ends and leaves nothing if it raises.
 
-        Raises UnavailableError where the database is away, full or locked for too long, and
-        ConfigurationError where the file is no database.
+        Raises UnavailableError where the database is away or locked for too long, DiskFullError,
+        and ConfigurationError where the file is no database.
         """
-        with _advice(), self._writer.begin() as tx:
-            yield tx
+        try:
+            with _advice(), self._writer.begin() as tx:
+                yield tx
+        except DiskFullError:
+            self._full_until = time.monotonic() + FULL_S
+            raise
+        self._full_until = 0.0
         self.written.set()
 
     @contextlib.contextmanager
@@ -99,9 +116,13 @@ class Database:
                 raise UnavailableError(f"no checkpoint: {error}") from error
 
     def ping(self) -> None:
-        """Raise UnavailableError unless the database answers."""
+        """Raise UnavailableError unless the database answers; DiskFullError if it is full."""
         with self.read() as tx:
             tx.execute(text("SELECT 1"))
+        if time.monotonic() < self._full_until:
+            raise DiskFullError(
+                "the database had no room to write; free some space on its disk, nothing was lost"
+            )
 
     def close(self) -> None:
         """Give up all connections."""
@@ -248,7 +269,8 @@ def _advice() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise UnavailableError(f"the database is unavailable: {_cause(error)}") from error
+        kind = DiskFullError if _is_full(error) else UnavailableError
+        raise kind(f"the database is unavailable: {_cause(error)}") from error
     except PoolTimeoutError as error:
         raise UnavailableError(
             f"all connections to the database were busy for {LOCK_WAIT_S} seconds; try again"
@@ -263,14 +285,24 @@ def _advice() -> Iterator[None]:
         raise UnavailableError(f"the database went away: {_cause(error)}") from error
 
 
+def _said(error: DBAPIError) -> str:
+    """Return what the driver said, in one line."""
+    return next(iter(str(error.orig).strip().splitlines()), "no reason given")
+
+
+def _is_full(error: DBAPIError) -> bool:
+    said = _said(error)
+    return "full" in said or "No space left" in said
+
+
 def _cause(error: DBAPIError) -> str:
-    """Say what the driver said, in one line, and what usually helps."""
-    said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
-    if "full" in said or "No space left" in said:
+    """Say what the driver said, and what usually helps."""
+    said = _said(error)
+    if _is_full(error):
         return f"{said}; free some space on its disk, nothing was lost"
     if "lock" in said:
         return f"{said}; another process writes for long, try again"
     return f"{said}; check that it runs and that [database] url is right"
 
 
-__all__ = ["LOCK_WAIT_S", "READERS_MAX", "Connection", "Database"]
+__all__ = ["LOCK_WAIT_S", "READERS_MAX", "Connection", "Database", "DiskFullError"]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bridge.domain.entry import Draft
 from bridge.domain.errors import ConfigurationError, UnavailableError
 from bridge.store import database as databases
 from bridge.store import ledger
-from bridge.store.database import Database
+from bridge.store.database import Database, DiskFullError
 from tests.store.drafting import (
     NOON,
     adjustment,
@@ -188,11 +188,24 @@ def test_a_full_disk_is_unavailable_with_advice_and_nothing_is_half_written(
     assert (done - 1) % 20 == 0, "a batch stands or falls as a whole"
     assert balance(database) == 1_000_000 - (done - 1)
     assert problems(database) == []
+    with pytest.raises(UnavailableError, match="free some space"):
+        database.ping()
     with database.write() as tx:
         tx.exec_driver_sql(f"{limit}{pages + 10_000}")
+    database.ping()
     refused = batches[(done - 1) // 20]
     assert summary(post(database, *refused)) == ["posted"] * 20
     assert problems(database) == []
+
+
+def test_a_disk_that_was_full_is_tried_again_though_nobody_writes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may be able to, where a load balancer sends no more requests."""
+    monkeypatch.setattr(databases, "FULL_S", 0)
+    with pytest.raises(DiskFullError), database.write():
+        raise OperationalError("", {}, Exception("could not extend file: No space left on device"))
+    database.ping()
 
 
 def post_all(database: Database, batches: Iterator[list[Draft]]) -> None:

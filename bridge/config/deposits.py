@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.config.fields import (
     Amount,
+    ConnectionsMax,
     Currency,
     Listen,
     ListenAt,
@@ -159,6 +160,7 @@ class Portal(Section):
     """[portal]: the tenants' page."""
 
     listen: ListenAt = Listen("127.0.0.1", 8852)
+    connections_max: ConnectionsMax = 1000
     public_url: PublicUrl | None = None
     name: str = Field(default="Billing", min_length=1, max_length=60)
     logo_file: Path | None = None

@@ -196,6 +196,7 @@ def _one_or_many(value: Any) -> Any:
 
 # NoDecode: written in the environment as in the file, though a tuple would be JSON there.
 ListenAt = Annotated[Listen, NoDecode, PlainValidator(_listen)]
+ConnectionsMax = Annotated[int, Field(ge=1, le=100_000)]
 Name = Annotated[str, AfterValidator(_name)]
 EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
 Status = Annotated[str, AfterValidator(_status)]

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bridge.config.deposits import Deposits, Plan, Portal, Signing
 from bridge.config.events import Alerts, Email, Events
 from bridge.config.fields import (
+    ConnectionsMax,
     Currency,
     Listen,
     ListenAt,
@@ -61,6 +62,7 @@ class Webhooks(Section):
     """[webhooks]: the listener that storefronts reach."""
 
     listen: ListenAt = Listen("127.0.0.1", 8851)
+    connections_max: ConnectionsMax = 1000
 
 
 class Gateway(Section):

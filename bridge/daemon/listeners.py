@@ -1,5 +1,6 @@
 """Listening: sockets of our own, bound before anything starts, and uvicorn behind them."""
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bridge import metrics
 from bridge.api.express import Protocol
 from bridge.config import Listen
 from bridge.domain.errors import ConfigurationError, UnavailableError
@@ -64,12 +67,16 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: ASGIApp, drain_timeout_s: int) -> Server:
-    """Return a server for `Server.serve(sockets=[…])`; the applications log their own requests."""
+def server(app: ASGIApp, drain_timeout_s: int, connections_max: int | None = None) -> Server:
+    """Return a server for `Server.serve(sockets=[…])`; the applications log their own requests.
+
+    With `connections_max` it is for the public: it has so many connections at once, and closes
+    those that say nothing.
+    """
     return Server(
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=_public(connections_max) if connections_max else Protocol,
             ws="none",
             log_config=None,
             log_level="warning",
@@ -81,6 +88,35 @@ def server(app: ASGIApp, drain_timeout_s: int) -> Server:
             timeout_graceful_shutdown=drain_timeout_s,
         )
     )
+
+
+def _public(connections_max: int) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol for so many connections at once.
+
+    uvicorn's own `limit_concurrency` refuses requests, but takes any number of connections.
+    """
+
+    class Public(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            if len(self.connections) < connections_max:
+                super().connection_made(transport)
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+            else:
+                self.transport = transport
+                metrics.requests_total.labels("none", 503).inc()
+                transport.write(_CROWDED)
+                transport.close()
+
+    return Public
+
+
+_CROWDED = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\n\r\n"
+    b"too many connections; try later\n"
+)
 
 
 def _bind_tcp(listen: Listen) -> socket.socket:

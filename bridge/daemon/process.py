@@ -58,8 +58,8 @@ def run(config: Config, *, migrate: bool) -> None:
         wiring.require_schema()
         stack.enter_context(checkpoints.kept_up(wiring.database))
         served = [
-            Served(name, app, stack.enter_context(_bound(listen)))
-            for name, app, listen in _listeners(config)
+            Served(name, app, stack.enter_context(_bound(listen)), connections_max)
+            for name, app, listen, connections_max in _listeners(config)
         ]
         daemon = _Daemon(wiring)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -72,18 +72,22 @@ def run(config: Config, *, migrate: bool) -> None:
 
 
 class Served(NamedTuple):
-    """An application and the socket it is reached at."""
+    """An application and the socket it is reached at, by how many at once."""
 
     name: str
     app: Callable[[Services], ASGIApp]
     listener: socket.socket
+    connections_max: int | None
 
 
-def _listeners(config: Config) -> Iterator[tuple[str, Callable[[Services], ASGIApp], Listen]]:
-    yield "api", internal_app, config.api.listen
-    yield "webhooks", webhook_app, config.webhooks.listen
-    if config.portal.public_url:
-        yield "portal", portal_app, config.portal.listen
+def _listeners(
+    config: Config,
+) -> Iterator[tuple[str, Callable[[Services], ASGIApp], Listen, int | None]]:
+    webhooks, portal = config.webhooks, config.portal
+    yield "api", internal_app, config.api.listen, None
+    yield "webhooks", webhook_app, webhooks.listen, webhooks.connections_max
+    if portal.public_url:
+        yield "portal", portal_app, portal.listen, portal.connections_max
 
 
 def _holder(config: Config) -> str:
@@ -126,7 +130,7 @@ class _Daemon:
             await asyncio.to_thread(self._tasks.start)
             stack.push_async_callback(self._end_tasks)
             for one in served:
-                await self._listen(stack, one.app(services), one.listener)
+                await self._listen(stack, one.app(services), one)
             # What start-up left in memory stays there: the collector need not look at it again.
             gc.freeze()
             sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -147,10 +151,11 @@ class _Daemon:
             os._exit(128 + number)
         self._stop.set()
 
-    async def _listen(self, stack: AsyncExitStack, app: ASGIApp, listener: socket.socket) -> None:
+    async def _listen(self, stack: AsyncExitStack, app: ASGIApp, served: Served) -> None:
         """Serve an application from now on until the stack is unwound."""
-        server = listeners.server(app, self._wiring.config.daemon.drain_timeout_s)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        drain_timeout_s = self._wiring.config.daemon.drain_timeout_s
+        server = listeners.server(app, drain_timeout_s, served.connections_max)
+        serving = asyncio.create_task(server.serve(sockets=[served.listener]))
         serving.add_done_callback(lambda _: self._stop.set())
 
         async def drain() -> None:

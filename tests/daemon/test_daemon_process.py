@@ -4,7 +4,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -147,6 +147,29 @@ def test_a_reconciliation_asked_for_runs_in_the_background(
         daemon.wait_until(lambda: client.get(place).json()["status"] == "done")
         assert client.get(place).json()["findings"][0]["kind"] == "paid_not_credited"
         assert daemon.balance() == 5000
+
+
+def test_more_connections_than_the_webhook_listener_takes_are_refused_and_the_api_goes_on(
+    installation: Installation,
+) -> None:
+    installation.edit("[webhooks]", "[webhooks]\nconnections_max = 2")
+    with running(installation) as daemon, daemon.client() as client, ExitStack() as stack:
+        host, port = daemon.webhook_address.split(":")
+        first, _, third = (
+            stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(3)
+        )
+        assert third.makefile("rb").read().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert client.get("/readyz").status_code == 200
+        assert 'bridge_requests_total{route="none",status="503"} 1.0' in client.get("/metrics").text
+        first.sendall(b"GET /livez HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n")
+        assert first.makefile("rb").read().startswith(b"HTTP/1.1 200 OK\r\n")
+
+        def taken_again() -> bool:
+            with suppress(httpx.TransportError):
+                return httpx.get(f"http://{daemon.webhook_address}/livez").status_code == 200
+            return False
+
+        daemon.wait_until(taken_again)
 
 
 def test_both_listeners_can_be_unix_sockets(

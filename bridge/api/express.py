@@ -203,6 +203,8 @@ class Protocol(HttpToolsProtocol):
     ) -> None:
         self._serving = False
         if self.transport.is_closing():
+            seconds = time.perf_counter() - request.since
+            middleware.count(request.lane.path, middleware.CLIENT_GONE, seconds)
             return
         try:
             if isinstance(result, Exception):

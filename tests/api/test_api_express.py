@@ -349,6 +349,27 @@ def test_a_server_that_stops_answers_what_it_has_taken_and_closes(money: Api) ->
     assert money.balance() == (4999, 0)
 
 
+def test_a_caller_that_goes_away_before_the_answer_is_counted_as_gone(money: Api) -> None:
+    money.fund(5000)
+    config = server(warm_lane(money), drain_timeout_s=1).config
+
+    async def go_away() -> list[bytes]:
+        request, wire = plain(money.token.encode(), debit(1), "/v1/debits", {}), Wire()
+        protocol = Protocol(config, ServerState(), {})
+        protocol.connection_made(wire)
+        protocol.data_received(request.head + request.pieces[0])
+        wire.close()
+        protocol.connection_lost(None)
+        await until_quiet(protocol, protocol.server_state)
+        return wire.written
+
+    gone = ("/v1/debits", "499")
+    before = counted().get(gone, 0)
+    assert money._runner.run(go_away()) == []
+    assert counted()[gone] == before + 1
+    assert money.balance() == (4999, 0)
+
+
 def test_a_debit_its_repetition_and_its_declines_are_answered_alike(warm: Both) -> None:
     first = warm.post(debit(1900, reference="inv-7", metadata={"b": "\u00fc", "a": ""}))
     assert first.status == 201

@@ -22,10 +22,11 @@ from bridge.domain.clock import DAY, utc_now
 from bridge.domain.deposit import Asked
 from bridge.domain.drift import Comparison
 from bridge.domain.errors import LeaseHeldError, UnavailableError
-from bridge.domain.event import Event
+from bridge.domain.event import EventType, Happened
 from bridge.sandbox import Request, Sandbox
-from bridge.store import attempts, bulk, deposits, events, lanes, portal, runs
+from bridge.store import attempts, deposits, events, lanes, portal, runs
 from bridge.store.attempts import Attempt
+from bridge.store.outbox import Told
 from bridge.store.portal import Session
 from bridge.wiring import Wiring
 from tests.installation import installed
@@ -196,15 +197,17 @@ def test_old_events_are_forgotten_but_none_that_is_still_to_be_told(
     now = utc_now()
     old, new = now - 8 * DAY, now - 6 * DAY
     told = [
-        Event(n, at, "order.held", tenant, "", 0, at, "{}")
-        for n, at, tenant in ((1, old, ""), (2, old, "acme"), (3, old, ""), (4, new, ""))
+        Happened(EventType.ORDER_HELD, tenant, at, {})
+        for tenant, at in (("", old), ("acme", old), ("", old), ("", new))
     ]
     with closing(installation.wiring()) as wiring:
         with wiring.database.write() as tx:
-            bulk.insert(tx, events.EVENTS, told)
+            events.publish(tx, [Told(old, facts=told[:3])], 0, old)
+            events.publish(tx, [Told(new, facts=told[3:])], 3, new)
             lanes.extend(tx, "core", ["order.held"], range(2, 3), now)
             lanes.extend(tx, "gone", ["order.held"], range(1, 2), now)
-            attempts.add(tx, [Attempt("", n, "core", at, "refused", 1, "") for n, at, *_ in told])
+            tried = [Attempt("", 1, "core", old, "refused", 1, "")]
+            attempts.add(tx, [*tried, Attempt("", 4, "core", new, "refused", 1, "")])
         pruning.prune(wiring, lambda: False)
         assert kept(wiring) == [2, 3, 4]
         with wiring.database.write() as tx:

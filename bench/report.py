@@ -160,11 +160,13 @@ def _start(figures: Figures) -> str:
 
 
 def _soak(figures: Figures) -> str:
-    rows = [
-        (title, ", ".join(f"{mib:.0f}" for mib in figures.values(soak.named(database))))
-        for database, title in TITLES.items()
-    ]
-    return _section("Soak", prose.SOAK, ("database", "MiB"), _filled(rows, 1))
+    rows = []
+    for database, title in TITLES.items():
+        if sizes := figures.values(soak.named(database)):
+            shown = (sizes[0], min(sizes), max(sizes), sizes[-1])
+            rows.append((title, str(len(sizes)), *(f"{mib:.1f}" for mib in shown)))
+    header = ("database", "minutes", "MiB after the first", "least", "most", "after the last")
+    return _section("Soak", prose.SOAK, header, rows)
 
 
 def _cells(figures: Figures, name: str, endings: Sequence[str]) -> list[str]:

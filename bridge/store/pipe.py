@@ -16,6 +16,9 @@ Rows = list[tuple[Any, ...]]
 Answer = Callable[[Rows | Exception], None]
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 
+LOOK_INTERVAL_S = 1
+"""Seconds between two looks at whether the server is gone."""
+
 _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 
 
@@ -29,6 +32,7 @@ class Pipe:
         self._connection: AsyncConnection[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket = -1
+        self._next_look: asyncio.TimerHandle | None = None
         self._answer: Answer | None = None
         self._found: Rows | Exception = []
 
@@ -75,6 +79,18 @@ class Pipe:
             self._socket = connection.pgconn.socket
             self._loop.add_reader(self._socket, self._read)
             self._connection = connection
+            self._next_look = self._loop.call_later(LOOK_INTERVAL_S, self._look)
+
+    def _look(self) -> None:
+        """Read though nobody says that there is something to read.
+
+        uvloop says so once where a socket has an error, and never again (libuv: uv__poll_io). So
+        of a server that dies with our question unread we would read the last words, and then wait
+        for ever.
+        """
+        self._read()
+        if self._connection is not None and self._loop is not None:
+            self._next_look = self._loop.call_later(LOOK_INTERVAL_S, self._look)
 
     def _flush(self) -> None:
         """Send what the kernel takes now, and the rest when it takes more."""
@@ -119,6 +135,8 @@ class Pipe:
 
     def _fail(self, error: Exception) -> None:
         connection, self._connection = self._connection, None
+        if self._next_look is not None:
+            self._next_look.cancel()
         if connection is not None:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.remove_reader(self._socket)

@@ -1,10 +1,15 @@
 """PostgreSQL asked in an event loop: what fails there is told, and not met twice."""
 
 import asyncio
-from collections.abc import Callable
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+import uvloop
+from psycopg import AsyncConnection
 
 from bridge.store.database import Database
 from bridge.store.pipe import Pipe, Rows
@@ -44,6 +49,59 @@ def run(database: Database) -> Callable[[str, list[str]], list[object]]:
         return found
 
     return lambda name, parameters: asyncio.run(ask(name, parameters))
+
+
+LAST_WORDS = b"N\0\0\0\x1eSWARNING\0C57P02\0MGoodbye\0\0"
+"""A NoticeResponse, as PostgreSQL sends it to its callers before it ends at once."""
+
+
+class Relay:
+    """Stands between a pipe and PostgreSQL, and dies when it is told to."""
+
+    def __init__(self, database: Database) -> None:
+        [directory] = [database.url.query["host"]]
+        self._address = f"{directory}/.s.PGSQL.{database.url.port or 5432}"
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = (
+            f"host=127.0.0.1 port={self._listener.getsockname()[1]} sslmode=disable"
+            f" gssencmode=disable user={database.url.username} dbname={database.url.database}"
+        )
+        self.dying = threading.Event()
+        self.thread = threading.Thread(target=self._pass_on)
+
+    def _pass_on(self) -> None:
+        with self._listener, socket.socket(socket.AF_UNIX) as server:
+            server.connect(self._address)
+            caller, _ = self._listener.accept()
+            with caller:
+                others = {caller: server, server: caller}
+                while found := select.select(others, [], [], 60)[0]:
+                    if self.dying.is_set():  # and leaves unread what there is
+                        caller.sendall(LAST_WORDS)
+                        return
+                    for one in found:
+                        others[one].sendall(one.recv(65536))
+
+
+@pytest.fixture
+def relay(database: Database) -> Iterator[Relay]:
+    relay = Relay(database)
+    relay.thread.start()
+    yield relay
+    relay.thread.join()
+
+
+def test_a_server_that_dies_with_a_question_unread_is_noticed(relay: Relay) -> None:
+    """uvloop says once that there is something to read, and forgets the socket."""
+
+    async def ask() -> Rows | Exception:
+        pipe = Pipe(lambda: AsyncConnection.connect(relay.url, autocommit=True), STATEMENTS)
+        await opened(pipe)
+        relay.dying.set()
+        return await asyncio.wait_for(asked(pipe, "ratio", "3"), 30)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert isinstance(runner.run(ask()), psycopg.OperationalError)
 
 
 def test_after_an_error_another_connection_is_made(

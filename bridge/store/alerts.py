@@ -12,7 +12,7 @@ from bridge.domain.clock import Instant
 from bridge.domain.renewal import COMING
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store import bulk, tables
-from bridge.store.among import among
+from bridge.store.among import among, listed
 from bridge.store.listing import Listing
 
 ALERTS = tables.table(tables.Alert)
@@ -148,7 +148,7 @@ def looked_at(tx: Connection, ids: Iterable[WalletId]) -> None:
     tx.exec_driver_sql(_looked_at(dialect), _LOOKED_AT.said(dialect, sorted(ids)))
 
 
-_LOOKED_AT = Listing("asked", tenant_id="TEXT", currency="TEXT")
+_LOOKED_AT = listed(ALERTS, WalletId._fields)
 
 
 @cache

@@ -8,7 +8,7 @@ import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
@@ -19,7 +19,6 @@ from bridge.domain.errors import BridgeError, NotFoundError
 from bridge.domain.event import Event, EventId
 from bridge.store import bulk, tables
 from bridge.store.among import among
-from bridge.store.listing import Listing
 from bridge.store.outbox import Told
 from bridge.store.shown import shown
 
@@ -59,19 +58,9 @@ _LOCK_HEAD = _HEAD.with_for_update(skip_locked=True)
 def publish(tx: Connection, told: Iterable[Told], head: int, now: Instant) -> Counter[str]:
     """Number what was told from the head on, as events, and move the head; count them by type."""
     events = _numbered(told, head, now)
-    dialect = tx.dialect.name
-    tx.exec_driver_sql(_insert(dialect), _NEW.said(dialect, events))
+    bulk.insert_at_once(tx, EVENTS, events)
     tx.execute(_MOVE_HEAD, {"seq": head + len(events)})
     return Counter([event_type for _, _, event_type, *_ in events])
-
-
-_NEW = Listing.of("new", *EVENTS.columns)
-
-
-@cache
-def _insert(dialect: str) -> str:
-    """Return one statement for all: row by row SQLite's driver would wait for other threads."""
-    return f"INSERT INTO {bulk.names(EVENTS)} WITH {_NEW.read(dialect)} SELECT * FROM new"
 
 
 def _numbered(told: Iterable[Told], seq: int, now: Instant) -> list[tuple[Any, ...]]:

@@ -85,7 +85,7 @@ def wrote(tx: Connection, entries: Sequence[Entry]) -> None:
 
 
 def take(tx: Connection, entries_max: int) -> Taken:
-    """Return the rows that wait longest, until they tell about so many entries."""
+    """Return the rows that wait longest, until they tell, or are as long as, so many entries."""
     limits = {"rows_max": entries_max, "characters_max": entries_max * SPAN_SIZE}
     ids: list[int] = []
     told: list[Told] = []

@@ -1,4 +1,4 @@
-"""PostgreSQL asked from an event loop: one statement at a time, the answer handed to a function.
+"""PostgreSQL asked from an event loop: questions in a row, each answer handed to a function.
 
 The driver's own way of waiting in a loop needs a task, and registers the socket anew for every
 wait: more work than a debit. Here the socket stays registered, and one question is one write.
@@ -6,6 +6,7 @@ wait: more work than a debit. Here the socket stays registered, and one question
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class Pipe:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket = -1
         self._next_look: asyncio.TimerHandle | None = None
-        self._answer: Answer | None = None
+        self._waiting: deque[Answer] = deque()
         self._found: Rows | Exception = []
 
     def opened(self) -> bool:
@@ -42,18 +43,21 @@ class Pipe:
             self._opening = asyncio.get_running_loop().create_task(self._open())
         return self._connection is not None
 
-    def ask(self, name: str, parameters: Sequence[str], answer: Answer) -> None:
+    def ask(self, name: str, parameters: Sequence[str | None], answer: Answer) -> None:
         """Execute a statement, and answer in the loop: with rows, or with what went wrong.
 
-        Not before the last question was answered. A question that failed may have been executed.
+        Questions are executed in the order they are asked, each in a database transaction of its
+        own, and need not wait for one another. A question that failed may have been executed.
         """
         connection = self._connection
         if connection is None:
             answer(InterfaceError("the connection is closed"))
             return
-        self._answer, self._found = answer, []
+        self._waiting.append(answer)
         try:
-            connection.pgconn.send_query_prepared(name.encode(), [p.encode() for p in parameters])
+            said = [None if p is None else p.encode() for p in parameters]
+            connection.pgconn.send_query_prepared(name.encode(), said)
+            connection.pgconn.pipeline_sync()
         except Error as error:
             self._fail(error)
         self._flush()
@@ -74,6 +78,7 @@ class Pipe:
                 connection.pgconn.finish()
                 raise
             connection.pgconn.nonblocking = 1
+            connection.pgconn.enter_pipeline_mode()
             self._loop = asyncio.get_running_loop()
             # Kept, since the driver has no number for a socket whose other end has gone.
             self._socket = connection.pgconn.socket
@@ -106,32 +111,36 @@ class Pipe:
             self._fail(error)
 
     def _read(self) -> None:
-        """Take what arrived; when it is all of an answer, tell it."""
-        if self._connection is None:
+        """Take what arrived, and tell each answer that is complete."""
+        connection = self._connection
+        if connection is None:
             return
-        pgconn = self._connection.pgconn
         try:
-            pgconn.consume_input()
-            while not pgconn.is_busy():
-                result = pgconn.get_result()
-                if result is None:
-                    self._finish(self._found)
+            connection.pgconn.consume_input()
+            while self._connection is connection and self._waiting:
+                if connection.pgconn.is_busy():
                     return
-                self._found = _rows(result, self._connection)
+                self._take(connection)
         except Error as error:
             self._fail(error)
+
+    def _take(self, connection: AsyncConnection[Any]) -> None:
+        """Take the next of what there is for each question: a result, nothing, and its end."""
+        result = connection.pgconn.get_result()
+        if result is None:
+            return
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            found, self._found = self._found, []
+            self._finish(found)
+        else:
+            self._found = _rows(result, connection)
 
     def _finish(self, answer: Rows | Exception) -> None:
         # What is wrong may be the server, e.g. one that became a standby; not where a key was used.
         if isinstance(answer, Exception) and not isinstance(answer, IntegrityError):
             self._fail(answer)
         else:
-            self._tell(answer)
-
-    def _tell(self, answer: Rows | Exception) -> None:
-        waiting, self._answer = self._answer, None
-        if waiting is not None:
-            waiting(answer)
+            self._waiting.popleft()(answer)
 
     def _fail(self, error: Exception) -> None:
         connection, self._connection = self._connection, None
@@ -142,7 +151,9 @@ class Pipe:
                 self._loop.remove_reader(self._socket)
                 self._loop.remove_writer(self._socket)
             connection.pgconn.finish()
-        self._tell(error)
+        waiting, self._waiting, self._found = self._waiting, deque(), []
+        for answer in waiting:
+            answer(error)
 
 
 def _rows(result: pq.abc.PGresult, connection: AsyncConnection[Any]) -> Rows | Exception:

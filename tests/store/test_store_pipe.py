@@ -119,3 +119,36 @@ def test_a_key_that_is_used_already_costs_no_connection(
     run: Callable[[str, list[str]], list[object]],
 ) -> None:
     assert run("tenant", ["acme", "acme"]) == [[], True, psycopg.errors.UniqueViolation, True]
+
+
+def test_questions_asked_in_a_row_are_answered_in_order_and_stand_or_fall_alone(
+    database: Database,
+) -> None:
+    async def ask() -> list[object]:
+        pipe = database.pipe(STATEMENTS)
+        assert pipe is not None
+        await opened(pipe)
+        asking = (asked(pipe, "tenant", name) for name in ("acme", "acme", "beta", "acme"))
+        answers = await asyncio.gather(*asking, asked(pipe, "ratio", "3"))
+        pipe.close()
+        return [type(one) if isinstance(one, Exception) else one for one in answers]
+
+    used = psycopg.errors.UniqueViolation
+    assert asyncio.run(ask()) == [[], used, [], used, [(2,)]]
+
+
+def test_an_error_is_the_answer_to_all_that_was_asked_behind_it(database: Database) -> None:
+    """The connection is given up; who asked finds out what was executed."""
+
+    async def ask() -> list[object]:
+        pipe = database.pipe(STATEMENTS)
+        assert pipe is not None
+        await opened(pipe)
+        answers = await asyncio.gather(*(asked(pipe, "ratio", ratio) for ratio in "302"))
+        await opened(pipe)
+        answers.append(await asked(pipe, "ratio", "6"))
+        pipe.close()
+        return [type(one) if isinstance(one, Exception) else one for one in answers]
+
+    divided = psycopg.errors.DivisionByZero
+    assert asyncio.run(ask()) == [[(2,)], divided, divided, [(1,)]]

@@ -1,10 +1,10 @@
 """Requests share database transactions: of what waits, half is posted in one commit.
 
 There is no timer: a lone caller is served at once, and a crowd is batched by the time the last
-commit took, in two halves that take turns. One batch is under way at a time. It is taken, decided
-and answered in the event loop that serves the requests, and only waiting is done elsewhere:
-PostgreSQL is awaited, a thread waits for SQLite's commit. Python runs one thread at a time, and two
-that both want to run cost it more than the work (docs/decisions/0016).
+commit took, in two halves that take turns: behind one that is being written, the other is taken
+and decided once it has come. Both happens in the event loop that serves the requests, and so does
+the answering; only waiting is done elsewhere. Python runs one thread at a time, and two that both
+want to run cost it more than the work (docs/decisions/0016).
 """
 
 import asyncio
@@ -52,17 +52,24 @@ class _Call(NamedTuple):
     answer: Callable[[Result], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
-    """Calls that share a commit, and what becomes of them. `late` came by the usual way."""
+    """Calls that share a commit, and what becomes of them.
+
+    It is `decided` while all of it is expected to be written as memory has it, and `asked` once
+    that was tried in the event loop. If something is `left`, the thread is still to post it, the
+    usual way, by which `late` came.
+    """
 
     calls: Sequence[_Call]
     drafts: Sequence[Draft]
     now: Instant
     plan: Plan = field(default_factory=Plan)
     started: float = field(default_factory=time.perf_counter)
+    decided: bool = False
     moved: set[WalletId] = field(default_factory=set)
-    begun: bool = False
+    asked: bool = False
+    left: bool = False
     late: list[Outcome] = field(default_factory=list)
     results: Sequence[Result] = ()
 
@@ -77,8 +84,8 @@ class Batcher:
         self._calls: deque[_Call] = deque()
         self._lock = threading.Lock()
         self._open = False
-        self._busy = False
-        self._about = 0  # calls of the last batch, and those that waited behind it
+        self._under_way: list[_Batch] = []  # one, or two
+        self._about = 0  # calls that were under way, or waited, when the last batch was finished
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,8 +105,7 @@ class Batcher:
         """
         with self._lock:
             self._open = False
-            if not self._busy:
-                self._batches.put(None)
+            self._end_if_done()
         self._thread.join()
 
     @property
@@ -126,8 +132,8 @@ class Batcher:
             if not self._open:
                 raise StoppingError("bridge is stopping; retry with the same Idempotency-Key")
             self._calls.append(_Call(drafts, answer))
-            idle, self._busy = not self._busy, True
-        if idle:
+            due = self._due()
+        if due:
             self._begin_soon()
 
     def submit(self, drafts: Sequence[Draft]) -> Future[list[Outcome]]:
@@ -158,74 +164,99 @@ class Batcher:
             self._loop.call_soon_threadsafe(function)
 
     def _begin(self) -> None:
-        """Take what waits, decide what memory can, and begin to write; without calls, be idle."""
-        calls = self._take()
-        if not calls:
+        """Take what is due, decide what memory can, and begin to write."""
+        batch = self._take()
+        if batch is None:
             return
         metrics.backlog.set(len(self._calls))
-        batch = _Batch(calls, [draft for call in calls for draft in call.drafts], self._clock())
         if self._loop is not None and self._memory.can_ask():
             self._memory.ask_recall(batch.drafts, partial(self._ask_write, batch))
             return
-        if self._loop is not None and self._database.is_sqlite:
-            self._memory.recall(batch.drafts)
-            batch.plan = self._memory.plan(batch.drafts, batch.now)
-            batch.moved = self._memory.begin(batch.plan)
-            batch.begun = bool(batch.moved)
-        else:
-            batch.plan = self._memory.plan(batch.drafts, batch.now)
+        batch.plan = self._memory.plan(batch.drafts, batch.now)
         self._batches.put(batch)
 
-    def _take(self) -> list[_Call]:
+    def _take(self) -> _Batch | None:
         """Take half of the calls that are about, so that two halves take turns.
 
-        One is written while the other is answered, and comes back, and is read.
+        One is written while the other is answered, and comes back, and is read and decided.
         """
         with self._lock:
+            self._end_if_done()
+            if not self._due():
+                return None
             calls: list[_Call] = []
-            drafts = 0
-            half = (max(self._about, len(self._calls)) + 1) // 2
-            while self._calls and drafts < BATCH_SIZE_MAX and len(calls) < half:
+            drafts: list[Draft] = []
+            half = self._half()
+            while self._calls and len(drafts) < BATCH_SIZE_MAX and len(calls) < half:
                 call = self._calls.popleft()
                 calls.append(call)
-                drafts += len(call.drafts)
-            self._busy = bool(calls)
-            if not self._busy and not self._open:
-                self._batches.put(None)
-        return calls
+                drafts += call.drafts
+            batch = _Batch(calls, drafts, self._clock())
+            self._under_way.append(batch)
+        return batch
+
+    def _due(self) -> bool:
+        """Tell whether to begin: with all that waits, or with a half behind one that is decided.
+
+        What is not decided is not overtaken, so that a tenant's calls are posted as they came.
+        """
+        if not self._under_way:
+            return bool(self._calls)
+        [first, *others] = self._under_way
+        return first.decided and not others and len(self._calls) >= self._half()
+
+    def _half(self) -> int:
+        return (max(self._about, self._present()) + 1) // 2
+
+    def _present(self) -> int:
+        return sum([len(batch.calls) for batch in self._under_way]) + len(self._calls)
+
+    def _end_if_done(self) -> None:
+        if not (self._open or self._calls or self._under_way):
+            self._batches.put(None)
 
     def _ask_write(self, batch: _Batch) -> None:
         batch.plan = self._memory.plan(batch.drafts, batch.now)
+        batch.decided = None not in batch.plan.outcomes
         self._memory.ask_write(batch.plan, partial(self._asked, batch))
+        if self._calls:
+            self._begin()
 
     def _asked(self, batch: _Batch, moved: set[WalletId]) -> None:
         """Go on without a thread, unless something is left for the usual way."""
-        batch.moved, batch.begun = moved, True
+        batch.moved, batch.asked = moved, True
         outcomes = list(filter(None, batch.plan.outcomes_if(moved)))
-        if len(outcomes) == len(batch.drafts):
+        batch.decided = len(outcomes) == len(batch.drafts)
+        if batch.decided:
             batch.results = _apportioned(outcomes, batch.calls)
             self._finish(batch)
         else:
-            self._batches.put(batch)
+            batch.left = True
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let the thread post what is left of a batch, but not before what came before it."""
+        for batch in self._under_way[:1]:
+            if batch.left:
+                batch.left = False
+                self._batches.put(batch)
 
     def _work(self) -> None:
         while (batch := self._batches.get()) is not None:
-            self._write(batch)
+            if not batch.asked:
+                batch.moved = self._memory.write(batch.plan)
             batch.results = self._results(batch)
             self._run_soon(partial(self._finish, batch))
         self._run_soon(self._memory.hang_up)
 
-    def _write(self, batch: _Batch) -> None:
-        if not batch.begun:
-            batch.moved = self._memory.write(batch.plan)
-        elif self._database.is_sqlite and not self._memory.commit():
-            batch.moved = set()
-
     def _finish(self, batch: _Batch) -> None:
         """Remember, go on with what waits, and answer while that is written."""
-        self._memory.keep(batch.plan, batch.moved)
+        self._memory.forget(batch.plan, batch.moved)
         self._memory.learn(batch.late)
-        self._about = len(batch.calls) + len(self._calls)
+        with self._lock:
+            self._about = self._present()
+            self._under_way.remove(batch)
+        self._hand_over()
         self._begin()
         for call, result in zip(batch.calls, batch.results, strict=True):
             try:

@@ -97,10 +97,10 @@ class Database:
         return Pipe(lambda: AsyncConnection.connect(**session), statements)
 
     def pen(self) -> Pen | None:
-        """Return a connection of its own that never waits to write; None on PostgreSQL."""
+        """Return a connection of its own that need not wait to write; None on PostgreSQL."""
         if not self.is_sqlite:
             return None
-        self._pens.append(Pen(self._impatient))
+        self._pens.append(Pen(self._impatient, LOCK_WAIT_S))
         return self._pens[-1]
 
     def checkpoint(self) -> None:

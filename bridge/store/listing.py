@@ -6,6 +6,7 @@ PostgreSQL as an array for each of their columns, to SQLite as JSON (docs/decisi
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -49,6 +50,15 @@ class Listing:
         columns = list(zip(*rows, strict=True)) or [()] * len(self.columns)
         return tuple(map(_array, columns))
 
+    def read_one(self) -> str:
+        """Return the WITH item that reads a row by itself; in PostgreSQL that costs much less."""
+        values = ", ".join(f"CAST(%s AS {kind})" for kind in self.columns.values())
+        return f"{self._head}(SELECT {values})"
+
+    def said_one(self, row: Sequence[Any]) -> tuple[str | None, ...]:
+        """Return a row as the parameters that `read_one` takes."""
+        return tuple(map(_text, row))
+
 
 def as_json(value: Any) -> str:
     """Return a value as JSON, octets in base64."""
@@ -56,6 +66,12 @@ def as_json(value: Any) -> str:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    return value if value is None else str(value)
 
 
 def _array(values: Sequence[Any]) -> str:

@@ -27,6 +27,7 @@ from bridge.store.among import listed, statement
 from bridge.store.database import Connection, Database
 from bridge.store.listing import Listing, as_json
 from bridge.store.pipe import Rows
+from bridge.store.scribe import Scribe
 
 log = structlog.get_logger()
 
@@ -70,19 +71,24 @@ class Plan(NamedTuple):
 
 
 class Memory:
-    """The wallets as this process left them.
+    """The wallets as this process leaves them.
 
-    `write` and `commit` may run in another thread than the rest.
+    `write` may run in another thread than the rest.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._wallets: dict[WalletId, Wallet] = {}
-        self._pipe = database.pipe({"recall": _numbered(_RECALL), "move": _numbered(_MOVE)})
-        self._pen = database.pen()
+        self._pipe = database.pipe({name: _numbered(said) for name, said in _STATEMENTS.items()})
+        # One to read, since the other one may just be committing.
+        self._pen, pen = database.pen(), database.pen()
+        self._scribe = Scribe(pen) if pen is not None else None
 
     def can_ask(self) -> bool:
-        """Tell whether PostgreSQL can be asked in the event loop now."""
+        """Tell whether the database can be asked in the running event loop now."""
+        if self._scribe is not None:
+            self._scribe.open()
+            return True
         return self._pipe is not None and self._pipe.opened()
 
     def ask_recall(self, drafts: Iterable[Draft], then: Callable[[], None]) -> None:
@@ -90,24 +96,17 @@ class Memory:
 
         def learn(answer: Rows | Exception) -> None:
             with _failing_quietly():
-                self._learn(_rows(answer))
+                self._recall(_rows(answer))
             then()
 
         missing = self._missing(drafts)
         if missing and self._pipe is not None:
             self._pipe.ask("recall", _WANTED.said("postgresql", sorted(missing)), learn)
-        else:
-            then()
-
-    def recall(self, drafts: Iterable[Draft]) -> None:
-        """Do so on SQLite; `begin` goes on with, or gives up, what this may begin."""
-        missing = self._missing(drafts)
+            return
         if missing and self._pen is not None:
             with _failing_quietly():
-                self._pen.begin()
-                self._learn(self._pen.read(_RECALL_EACH, *_WANTED.said("sqlite", sorted(missing))))
-                return
-            self._pen.give_up()
+                self._recall(self._pen.read(_RECALL_EACH, *_WANTED.said("sqlite", sorted(missing))))
+        then()
 
     def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
         """Decide debits on remembered wallets; of a tenant's drafts all are decided, or none.
@@ -116,7 +115,9 @@ class Memory:
         """
         ids = [draft.wallet_id for draft in drafts]
         with _failing_quietly():
-            return self._decided(ids, drafts, recorded_at)
+            plan = self._decided(ids, drafts, recorded_at)
+            self._wallets.update((move.wallet_id, move.after) for move in plan.moves)
+            return plan
         return Plan(ids, [None] * len(ids))
 
     def write(self, plan: Plan) -> set[WalletId]:
@@ -131,7 +132,10 @@ class Memory:
         return set()
 
     def ask_write(self, plan: Plan, then: Callable[[set[WalletId]], None]) -> None:
-        """Write as `write` does, in one statement that commits by itself, in the event loop."""
+        """Write as `write` does, then call, in the event loop.
+
+        Behind all that was asked before; so the plan may lean on what that will write.
+        """
 
         def tell(answer: Rows | Exception) -> None:
             moved: set[WalletId] = set()
@@ -139,44 +143,32 @@ class Memory:
                 moved = {plan.moves[number].wallet_id for (number,) in _rows(answer)}
             then(moved)
 
+        def tell_of_all(error: Exception | None) -> None:
+            if error is None:
+                self._database.written.set()
+            tell(error or [(number,) for number in range(len(plan.moves))])
+
         if plan.moves and self._pipe is not None:
-            self._pipe.ask("move", _said(plan), tell)
+            self._pipe.ask(*_question(plan), tell)
+        elif plan.moves and self._scribe is not None:
+            self._scribe.ask(lambda pen: _move_each(pen.write, plan), tell_of_all)
         else:
             then(set())
-
-    def begin(self, plan: Plan) -> set[WalletId]:
-        """Write as `write` does, but leave the commit to `commit`; nothing where SQLite is busy."""
-        if self._pen is not None:
-            with _failing_quietly():
-                if plan.moves:
-                    self._pen.begin()
-                    return _moved_each(self._pen.write, plan)
-            self._pen.give_up()
-        return set()
-
-    def commit(self) -> bool:
-        """Commit what was begun, in any thread; False where that fails."""
-        with _failing_quietly():
-            if self._pen is not None:
-                self._pen.commit()
-                self._database.written.set()
-                return True
-        return False
 
     def hang_up(self) -> None:
         """Ask nothing more in the event loop; to be called in it."""
         if self._pipe is not None:
             self._pipe.close()
+        if self._scribe is not None:
+            self._scribe.close()
         if self._pen is not None:
             self._pen.close()
 
-    def keep(self, plan: Plan, moved: Container[WalletId]) -> None:
-        """Remember what was written, and forget what was not as remembered."""
-        for wallet_id, _, after, _ in plan.moves:
-            if wallet_id in moved:
-                self._wallets[wallet_id] = after
-            else:
-                self._wallets.pop(wallet_id, None)
+    def forget(self, plan: Plan, moved: Container[WalletId]) -> None:
+        """Forget the wallets of a plan that were not written."""
+        for move in plan.moves:
+            if move.wallet_id not in moved:
+                self._wallets.pop(move.wallet_id, None)
 
     def learn(self, outcomes: Iterable[Outcome]) -> None:
         """Remember the wallets as what was committed the usual way left them."""
@@ -213,6 +205,10 @@ class Memory:
         }
         return {i: self._wallets[i] for i in ids if i.tenant_id not in unsure}
 
+    def _recall(self, wallets: Iterable[Iterable[Any]]) -> None:
+        found = (wallet for wallet in map(Wallet._make, wallets) if wallet.id not in self._wallets)
+        self._learn(found)
+
     def _learn(self, wallets: Iterable[Iterable[Any]]) -> None:
         if len(self._wallets) >= WALLETS_MAX:
             self._wallets.clear()
@@ -221,12 +217,14 @@ class Memory:
 
     def _moved(self, tx: Connection, plan: Plan) -> set[WalletId]:
         if self._database.is_sqlite:
-            return _moved_each(lambda *said: tx.exec_driver_sql(*said).rowcount, plan)
-        numbers = tx.exec_driver_sql(_MOVE, _said(plan)).scalars()
+            _move_each(lambda *said: tx.exec_driver_sql(*said).rowcount, plan)
+            return {move.wallet_id for move in plan.moves}
+        name, said = _question(plan)
+        numbers = tx.exec_driver_sql(_STATEMENTS[name], said).scalars()
         return {plan.moves[number].wallet_id for number in numbers}
 
 
-def _moved_each(write: Callable[[str, list[Any]], int], plan: Plan) -> set[WalletId]:
+def _move_each(write: Callable[[str, list[Any]], int], plan: Plan) -> None:
     """Write row by row, all moves or none: on SQLite hardly anybody else writes."""
     wallets = [(*move.after, move.before.hash) for move in plan.moves]
     if write(_MOVE_EACH, wallets) < len(wallets):
@@ -237,7 +235,6 @@ def _moved_each(write: Callable[[str, list[Any]], int], plan: Plan) -> set[Walle
         for move in plan.moves
     ]
     write(outbox.INSERT["sqlite"], [(plan.recorded_at, as_json(spans))])
-    return {move.wallet_id for move in plan.moves}
 
 
 @contextlib.contextmanager
@@ -276,41 +273,53 @@ def _entries(ids: Iterable[WalletId], decided: Iterable[Outcome]) -> dict[Wallet
     return {i: entries for i, entries in found.items() if i.tenant_id not in others}
 
 
-def _said(plan: Plan) -> tuple[str, ...]:
-    """Return the parameters of `_MOVE`: wallets, their entries, and the time."""
-    wallets = []
-    entered = []
+def _question(plan: Plan) -> tuple[str, Sequence[str | None]]:
+    """Return which statement writes a plan, and its parameters: wallets, entries, and the time."""
+    wallets: list[tuple[Any, ...]] = []
+    entered: list[tuple[Any, ...]] = []
     for number, (_, before, after, entries) in enumerate(plan.moves):
         wallets.append((*after, number, before.hash, entries[0].version))
         entered += [(*entry, number) for entry in entries]
-    return (
-        *_NEW.said("postgresql", wallets),
-        *_ENTERED.said("postgresql", entered),
-        str(plan.recorded_at),
-    )
+    now = str(plan.recorded_at)
+    if len(entered) == 1:
+        return "move_one", (*_NEW.said_one(wallets[0]), *_ENTERED.said_one(entered[0]), now)
+    listed_all = (*_NEW.said("postgresql", wallets), *_ENTERED.said("postgresql", entered))
+    return "move", (*listed_all, now)
 
 
 _WANTED = listed(WALLETS, WalletId._fields)
 _NEW = Listing.of("new", *WALLETS.columns, number="BIGINT", before="TEXT", first="BIGINT")
 _ENTERED = Listing.of("entry", *ENTRIES.columns, number="BIGINT")
 
-# The wallets come in locking order and are locked in it, since sessions of ours join by nested
-# loops. So entries are not joined with those that moved, but looked up among them.
-_MOVE = (
-    f"WITH {_NEW.read('postgresql')}, {_ENTERED.read('postgresql')},"
-    f" moved AS (UPDATE wallets SET {bulk.changes(WALLETS, 'new')} FROM new"
-    f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
-    " RETURNING number, wallets.tenant_id, wallets.currency, first, wallets.version),"
-    f" entered AS (INSERT INTO {bulk.names(ENTRIES)} SELECT {bulk.values(ENTRIES, 'entry')}"
-    " FROM entry WHERE number = ANY(ARRAY(SELECT number FROM moved))),"
-    # An aggregate, so that the row's id is taken when all these wallets are locked.
-    " told AS (INSERT INTO outbox (recorded_at, content) SELECT CAST(%s AS bigint),"
-    f" CAST(json_agg(json_build_array(tenant_id, currency, '{EventType.WALLET_DEBITED}', first,"
-    " version)) AS text) FROM moved HAVING count(*) > 0)"
-    " SELECT number FROM moved"
-)
+
+def _move(new: str, entry: str) -> str:
+    """Return the statement that writes what is listed: where wallets are as remembered.
+
+    The wallets come in locking order and are locked in it, since sessions of ours join by nested
+    loops. So entries are not joined with those that moved, but looked up among them.
+    """
+    return (
+        f"WITH {new}, {entry},"
+        f" moved AS (UPDATE wallets SET {bulk.changes(WALLETS, 'new')} FROM new"
+        f" WHERE {bulk.same_key(WALLETS, 'new')} AND wallets.hash = decode(new.before, 'base64')"
+        " RETURNING number, wallets.tenant_id, wallets.currency, first, wallets.version),"
+        f" entered AS (INSERT INTO {bulk.names(ENTRIES)} SELECT {bulk.values(ENTRIES, 'entry')}"
+        " FROM entry WHERE number = ANY(ARRAY(SELECT number FROM moved))),"
+        # An aggregate, so that the row's id is taken when all these wallets are locked.
+        " told AS (INSERT INTO outbox (recorded_at, content) SELECT CAST(%s AS bigint),"
+        f" CAST(json_agg(json_build_array(tenant_id, currency, '{EventType.WALLET_DEBITED}', first,"
+        " version)) AS text) FROM moved HAVING count(*) > 0)"
+        " SELECT number FROM moved"
+    )
+
+
 _RECALL, _RECALL_EACH = (
     statement(dialect, WALLETS, _WANTED, Wallet._fields) for dialect in ("postgresql", "sqlite")
 )
+_STATEMENTS = {
+    "recall": _RECALL,
+    "move": _move(_NEW.read("postgresql"), _ENTERED.read("postgresql")),
+    "move_one": _move(_NEW.read_one(), _ENTERED.read_one()),
+}
 _MOVE_EACH = f"{bulk.update_each(WALLETS)} AND hash = ?{len(Wallet._fields) + 1}"
 _ENTER_EACH = bulk.insert_each(ENTRIES)

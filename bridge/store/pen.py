@@ -1,4 +1,4 @@
-"""SQLite written from an event loop: the driver's own connection, which waits for nobody.
+"""SQLite past SQLAlchemy: the driver's own connection, which waits for nobody unless told to.
 
 SQLAlchemy's way to begin, to write and to commit takes as long as several debits.
 """
@@ -11,23 +11,25 @@ from typing import Any
 class Pen:
     """A connection for one database transaction after the other.
 
-    One thread at a time may use it. To begin, read, write and commit raise sqlite3.Error; then
-    nothing was written.
+    Its patience is how many seconds it may wait for other writers. One thread at a time may use it.
+    To begin, read, write and commit raise sqlite3.Error; then nothing was written.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection], patience_s: int) -> None:
         self._connect = connect
+        self._patience_s = patience_s
         self._connection: sqlite3.Connection | None = None
         self._begun = False
 
-    def begin(self) -> None:
-        """Begin to write, unless that was done; fails at once where somebody else writes."""
-        if not self._begun:
-            self._open().execute("BEGIN IMMEDIATE")
-            self._begun = True
+    def begin(self, *, patiently: bool = False) -> None:
+        """Begin to write; where somebody else writes, fail at once unless it is done patiently."""
+        patience_ms = self._patience_s * 1000 if patiently else 0
+        self._open().execute(f"PRAGMA busy_timeout = {patience_ms}")
+        self._open().execute("BEGIN IMMEDIATE")
+        self._begun = True
 
     def read(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query, after `begin`."""
+        """Return the rows of a query."""
         return self._open().execute(query, parameters).fetchall()
 
     def write(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:

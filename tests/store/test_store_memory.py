@@ -134,7 +134,7 @@ def wallets(tx: Connection, tenants: Iterable[str]) -> list[Wallet]:
 
 
 class Step(NamedTuple):
-    """Calls, handed in together; or their drafts, posted by somebody else."""
+    """Calls, handed in together if of one currency; or their drafts, posted by somebody else."""
 
     foreign: bool
     calls: list[list[Draft]]
@@ -146,6 +146,9 @@ class Step(NamedTuple):
     def post(self, database: Database, batcher: Batcher) -> list[Outcome]:
         if self.foreign:
             return post(database, *self.drafts)
+        if len({draft.currency for draft in self.drafts}) > 1:
+            # Calls of a tenant that wait together keep their order in each currency only.
+            return [outcome for call in self.calls for outcome in ask(batcher, *call)]
         waiting = [batcher.submit(call) for call in self.calls]
         return [outcome for future in waiting for outcome in future.result(WAIT_S)]
 
@@ -227,7 +230,7 @@ def test_what_was_written_is_remembered_in_turn(database: Database, memory: Memo
     for _ in range(3):
         plan, moved = written(memory, debit(30))
         assert moved == {ACME}
-        memory.keep(plan, moved)
+        memory.forget(plan, moved)
     assert memory.plan([debit(30)], NOON).moves == [], "10 are left"
     assert balance(database) == 10
     assert problems(database) == []
@@ -242,7 +245,7 @@ def test_a_wallet_that_somebody_else_moved_is_not_written(
     assert moved == (set() if database.is_sqlite else {BETA})
     assert [bool(outcome) for outcome in plan.outcomes_if(moved)] == [False, BETA in moved]
     assert (balance(database), balance(database, "beta")) == (99, 70 if BETA in moved else 100)
-    memory.keep(plan, moved)
+    memory.forget(plan, moved)
     assert memory.plan([debit(30)], NOON).moves == [], "what was wrong is forgotten"
     assert problems(database) == []
 
@@ -350,7 +353,7 @@ def test_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) 
 
     for name in names:
         plan = memory.plan([], NOON)
-        memory.keep(plan, memory.write(plan))
+        memory.forget(plan, memory.write(plan))
         memory.learn(post(database, adjustment(5, tenant_id=name)))
         assert 0 < remembered() <= 3
 
@@ -444,7 +447,7 @@ class Cut(Pipe):
         vars(self).update(vars(whole))
         self._sever = sever
 
-    def ask(self, name: str, parameters: Sequence[str], answer: Answer) -> None:
+    def ask(self, name: str, parameters: Sequence[str | None], answer: Answer) -> None:
         def lose(rows: Rows | Exception) -> None:
             try:
                 self._sever()
@@ -607,19 +610,88 @@ def terminated(database: Database, which: str = "pid <> pg_backend_pid()") -> in
     return 0
 
 
-def test_what_could_not_begin_while_sqlite_was_busy_is_not_half_written_later(
-    reference: Database,
+class Watched(Pipe):
+    """A pipe that tells how many questions were open at a time, at most."""
+
+    def __init__(self, whole: Pipe) -> None:
+        vars(self).update(vars(whole))
+        self.open = self.open_at_most = 0
+
+    def ask(self, name: str, parameters: Sequence[str | None], answer: Answer) -> None:
+        def end(rows: Rows | Exception) -> None:
+            self.open -= 1
+            answer(rows)
+
+        self.open += 1
+        self.open_at_most = max(self.open_at_most, self.open)
+        super().ask(name, parameters, end)
+
+
+class Transparent(Database):
+    """A database whose pipe is watched."""
+
+    watched: Watched
+
+    def pipe(self, statements: Mapping[str, str]) -> Pipe | None:
+        pipe = super().pipe(statements)
+        assert pipe is not None
+        self.watched = Watched(pipe)
+        return self.watched
+
+
+@POSTGRESQL
+def test_while_one_half_is_written_the_other_is_decided_and_sent(
+    database_url: str, clock: Clock
 ) -> None:
-    posted(reference, adjustment(100))
-    posted(reference, adjustment(100, tenant_id="beta"))
-    memory = Memory(reference)
-    asked = [debit(10), debit(10, tenant_id="beta")]
-    memory.recall(asked)
-    memory.begin(Plan())
-    plan = memory.plan(asked, NOON)
-    with reference.write():
-        assert memory.begin(plan) == set()
-    posted(reference, debit(5, tenant_id="beta"))
-    assert memory.begin(plan) == set(), "beta is not as remembered, so nobody is written"
-    assert (balance(reference), balance(reference, "beta")) == (100, 95)
-    assert problems(reference) == []
+    database = Transparent(database_url)
+    with contextlib.closing(database), working(database, clock, "event loop") as batcher:
+        ask(batcher, adjustment(100))
+        waiting = [batcher.submit([debit(1)]) for _ in range(100)]
+        assert {summary(future.result(WAIT_S))[0] for future in waiting} == {"posted"}
+        assert database.watched.open_at_most == 2
+        assert balance(database) == 0
+        assert problems(database) == []
+
+
+def test_what_must_lock_and_look_is_not_overtaken_by_what_need_not(
+    database: Database, batcher: Batcher
+) -> None:
+    for _ in range(5):
+        waiting = [batcher.submit([asked]) for asked in (hold(80), debit(50), debit(10))]
+        found = [summary(future.result(WAIT_S))[0] for future in waiting]
+        assert found == ["posted", "insufficient_balance", "posted"]
+        posted(database, draft(Kind.VOID, None, related_version=held(database)), adjustment(10))
+
+
+def held(database: Database) -> int:
+    """Return the version of the last hold."""
+    return max(entry.version for entry in entries(database) if entry.kind == Kind.HOLD)
+
+
+def test_what_was_decided_behind_a_batch_that_failed_is_decided_again_after_it(
+    database: Database, batcher: Batcher
+) -> None:
+    for _ in range(5):
+        posted(database, debit(20))
+        waiting = [batcher.submit([debit(60)]) for _ in range(3)]
+        found = [summary(future.result(WAIT_S))[0] for future in waiting]
+        assert found == ["posted", "insufficient_balance", "insufficient_balance"]
+        posted(database, adjustment(80))
+    assert problems(database) == []
+
+
+def test_what_need_not_be_written_waits_for_what_came_before_it(
+    database: Database, batcher: Batcher
+) -> None:
+    posted(database, debit(1, key="renewal-7"))
+    for _ in range(5):
+        waiting = [batcher.submit(asked) for asked in ([debit(70)], [hold(30)])]
+        found = [summary(future.result(WAIT_S))[0] for future in waiting]
+        assert found == ["posted", "insufficient_balance"]
+        posted(database, adjustment(70))
+    repeated = [debit(1, key="renewal-7"), debit(70)]
+    waiting = [batcher.submit(asked) for asked in (repeated, [hold(30)])]
+    assert [summary(future.result(WAIT_S))[-1] for future in waiting] == [
+        *("posted", "insufficient_balance")
+    ]
+    assert problems(database) == []

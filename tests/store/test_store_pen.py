@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def pen_for(file: Path, kind: type[sqlite3.Connection] = sqlite3.Connection) -> Pen:
-    return Pen(lambda: sqlite3.connect(file, isolation_level=None, timeout=0, factory=kind))
+    return Pen(lambda: sqlite3.connect(file, isolation_level=None, timeout=0, factory=kind), 1)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from sqlalchemy import select
+
 from bridge.domain.clock import HOUR, SECOND
 from bridge.store import lanes
 from bridge.store.database import Database
@@ -30,6 +32,8 @@ def test_every_event_arrives_in_order_wherever_the_sender_is_killed(
         died = subprocess.run(
             [sys.executable, "-m", delivering.__name__, *arguments], cwd=ROOT, check=False
         ).returncode
+        with database.write() as tx:  # the server may not have noticed yet, and keep a lock
+            tx.execute(select(lanes.LANES).with_for_update())
         # What was claimed is free again when the claim has run out.
         clock.advance(HOUR / SECOND)
         work(sender(database, clock, endpoint(receiver)))

@@ -2,7 +2,7 @@
 
 There is no timer: a lone caller is served at once, and a crowd is batched by the time the last
 commit took, in two halves that take turns: behind one that is being written, the other is taken
-and decided once it has come. Both happens in the event loop that serves the requests, and so does
+and decided once it has come. Both happen in the event loop that serves the requests, and so does
 the answering; only waiting is done elsewhere. Python runs one thread at a time, and two that both
 want to run cost it more than the work (docs/decisions/0016).
 """

@@ -115,20 +115,22 @@ class Pipe:
         connection = self._connection
         if connection is None:
             return
+        pgconn = connection.pgconn
         try:
-            connection.pgconn.consume_input()
-            while self._connection is connection and self._waiting:
-                if connection.pgconn.is_busy():
-                    return
-                self._take(connection)
+            pgconn.consume_input()
+            ended = False
+            while self._connection is connection and self._waiting and not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None and ended:
+                    raise InterfaceError("there is no answer to a question")
+                ended = result is None
+                if result is not None:
+                    self._take(result, connection)
         except Error as error:
             self._fail(error)
 
-    def _take(self, connection: AsyncConnection[Any]) -> None:
-        """Take the next of what there is for each question: a result, nothing, and its end."""
-        result = connection.pgconn.get_result()
-        if result is None:
-            return
+    def _take(self, result: pq.abc.PGresult, connection: AsyncConnection[Any]) -> None:
+        """Take a part of an answer: what was found, or that it is complete."""
         if result.status == pq.ExecStatus.PIPELINE_SYNC:
             found, self._found = self._found, []
             self._finish(found)

@@ -172,8 +172,14 @@ def prune(tx: Connection, before: Instant, through: int | None, limit: int) -> i
 
 def _oldest(tx: Connection) -> int:
     """Return the number of the first event that is kept, or would be the next."""
-    first: int | None = tx.execute(select(func.min(EVENTS.c.seq))).scalar_one()
-    return last(tx) + 1 if first is None else first
+    seq: int = tx.execute(_OLDEST).scalar_one()
+    return seq
+
+
+# One statement, since on PostgreSQL the next one may see what was published in between.
+_OLDEST = select(
+    func.coalesce(select(func.min(EVENTS.c.seq)).scalar_subquery(), HEAD.c.seq + 1)
+).where(HEAD.c.name == "events")
 
 
 def _published_at(tx: Connection, seq: int) -> Instant:

@@ -3,8 +3,10 @@
 import contextlib
 import json
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
+from sqlalchemy import event
 
 from bridge.domain.clock import DAY
 from bridge.domain.entry import Kind
@@ -232,3 +234,22 @@ def test_only_events_from_before_a_time_are_pruned(database: Database) -> None:
         assert events.prune(tx, NOON + DAY, None, 10) == 1
         assert events.prune(tx, NOON + DAY, None, 10) == 0
     assert after(database, 0) == [2]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("statements", [1, 2, 3])
+def test_no_event_is_pruned_that_is_published_meanwhile(
+    database: Database, database_url: str, statements: int
+) -> None:
+    """Where there was none yet, the first ones are not taken for what was there before."""
+    done = count(1)
+
+    def publish_once(*_: object) -> None:
+        if next(done) == statements:
+            with contextlib.closing(Database(database_url)) as other:
+                publish(other, happened(), happened(), now=NOON)
+
+    with database.write() as tx:
+        event.listen(tx, "after_cursor_execute", publish_once)
+        assert events.prune(tx, NOON, None, 10) == 0
+    assert after(database, 0) == [1, 2]

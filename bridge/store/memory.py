@@ -109,9 +109,11 @@ class Memory:
         then()
 
     def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
-        """Decide debits on remembered wallets; of a tenant's drafts all are decided, or none.
+        """Decide debits on remembered wallets, and remember those as they will be left.
 
-        A tenant's, since an idempotency key belongs to the first of its drafts, in any currency.
+        Whoever does not write the plan, or not all of it, is to `forget` the rest. Of a tenant's
+        drafts all are decided, or none, since an idempotency key belongs to the first of them, in
+        any currency.
         """
         ids = [draft.wallet_id for draft in drafts]
         with _failing_quietly():

@@ -38,7 +38,8 @@ class Scribe:
     def ask(self, work: Work, answer: Answer) -> None:
         """Do work behind all that was asked before, and answer in the loop once it is committed.
 
-        With None, or with what went wrong: then nothing was written.
+        With None, or with what went wrong: then nothing was written, and the answer may come
+        before those to earlier work.
         """
         self._waiting.append((work, answer))
         self._write()

@@ -3,13 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bridge.store.pen import Pen
-
-ADD = "INSERT INTO words VALUES (?)"
+from tests.store.writing import ADD, blank, opened, words
 
 
 class Weak(sqlite3.Connection):
@@ -21,26 +21,17 @@ class Weak(sqlite3.Connection):
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "words.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL").fetchall()
-        connection.execute("CREATE TABLE words (word TEXT NOT NULL)")
-    return path
+    return blank(tmp_path / "words.db")
 
 
 def pen_for(file: Path, kind: type[sqlite3.Connection] = sqlite3.Connection) -> Pen:
-    return Pen(lambda: sqlite3.connect(file, isolation_level=None, timeout=0, factory=kind), 1)
+    return Pen(partial(opened, file, kind), patience_s=1)
 
 
 @pytest.fixture
 def pen(file: Path) -> Iterator[Pen]:
     with closing(pen_for(file)) as pen:
         yield pen
-
-
-def words(file: Path) -> list[str]:
-    with closing(sqlite3.connect(file)) as connection:
-        return [word for (word,) in connection.execute("SELECT word FROM words ORDER BY word")]
 
 
 def test_what_is_committed_is_written_and_what_is_given_up_is_not(file: Path, pen: Pen) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.store.pen import Pen
 from bridge.store.scribe import Scribe, Work
+from tests.store.writing import ADD, blank, opened, words
 
 WAIT_S = 30
 """How long a test waits for what must come."""
@@ -31,18 +32,11 @@ class Scratchy(Pen):
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "words.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL").fetchall()
-        connection.execute("CREATE TABLE words (word TEXT NOT NULL UNIQUE)")
-    return path
+    return blank(tmp_path / "words.db")
 
 
 def pen_for(file: Path, patience_s: int) -> Scratchy:
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(file, isolation_level=None, timeout=0, check_same_thread=False)
-
-    return Scratchy(connect, patience_s)
+    return Scratchy(partial(opened, file), patience_s)
 
 
 @pytest.fixture
@@ -50,35 +44,30 @@ def pen(file: Path) -> Scratchy:
     return pen_for(file, patience_s=WAIT_S)
 
 
-def add(*words: str) -> Work:
+def add(*said: str) -> Work:
     def work(pen: Pen) -> None:
-        for word in words:
-            pen.write("INSERT INTO words VALUES (?)", [[word]])
+        for word in said:
+            pen.write(ADD, [[word]])
 
     return work
 
 
-def words(file: Path) -> list[str]:
-    with closing(sqlite3.connect(file)) as connection:
-        return [word for (word,) in connection.execute("SELECT word FROM words ORDER BY rowid")]
-
-
 def answers(
-    pen: Pen, jobs: Sequence[Work], meanwhile: Callable[[], object] = lambda: None
+    pen: Pen, works: Sequence[Work], meanwhile: Callable[[], object] = lambda: None
 ) -> list[str]:
-    """Ask for jobs at one moment, do something, and return how each ended, in that order."""
+    """Ask for work at one moment, do something, and return how each ended, in that order."""
 
     async def asked() -> list[str]:
         scribe, ended, all_ended = Scribe(pen), list[str](), asyncio.Event()
 
         def end(number: int, error: Exception | None) -> None:
             ended.append(f"{number}: {type(error).__name__ if error else 'written'}")
-            if len(ended) == len(jobs):
+            if len(ended) == len(works):
                 all_ended.set()
 
         scribe.open()
-        for number, job in enumerate(jobs):
-            scribe.ask(job, partial(end, number))
+        for number, work in enumerate(works):
+            scribe.ask(work, partial(end, number))
         await asyncio.sleep(0.05)
         meanwhile()
         await asyncio.wait_for(all_ended.wait(), WAIT_S)
@@ -88,13 +77,13 @@ def answers(
     return asyncio.run(asked())
 
 
-def test_jobs_are_committed_in_the_order_they_were_asked(file: Path, pen: Scratchy) -> None:
-    jobs = [add("a"), add("b", "c"), add("d")]
-    assert answers(pen, jobs) == ["0: written", "1: written", "2: written"]
+def test_work_is_committed_in_the_order_it_was_asked(file: Path, pen: Scratchy) -> None:
+    works = [add("a"), add("b", "c"), add("d")]
+    assert answers(pen, works) == ["0: written", "1: written", "2: written"]
     assert words(file) == ["a", "b", "c", "d"]
 
 
-def test_a_job_that_fails_leaves_nothing_and_spoils_no_other(file: Path, pen: Scratchy) -> None:
+def test_work_that_fails_leaves_nothing_and_spoils_no_other(file: Path, pen: Scratchy) -> None:
     ended = answers(pen, [add("a"), add("b", "a"), add("c")])
     assert sorted(ended) == ["0: written", "1: IntegrityError", "2: written"]
     assert words(file) == ["a", "c"]

@@ -236,10 +236,9 @@ class Batcher:
 
     def _hand_over(self) -> None:
         """Let the thread post what is left of a batch, but not before what came before it."""
-        for batch in self._under_way[:1]:
-            if batch.left:
-                batch.left = False
-                self._batches.put(batch)
+        if self._under_way and (first := self._under_way[0]).left:
+            first.left = False
+            self._batches.put(first)
 
     def _work(self) -> None:
         while (batch := self._batches.get()) is not None:

@@ -50,15 +50,15 @@ SELECT count(*) FROM
   (SELECT 1 FROM entries WHERE amount < 0 GROUP BY {key} HAVING count(*) > 1) AS twice
 """
 _WAITING = "SELECT min(id) FROM outbox"
+# Of each wallet the events have to follow one another, up to its last version.
 _UNTOLD = """
-SELECT count(*) FROM entries LEFT JOIN
-  (SELECT tenant_id, currency, version, count(*) AS times FROM events
-    WHERE version > 0 GROUP BY tenant_id, currency, version) AS told
-  ON told.tenant_id = entries.tenant_id AND told.currency = entries.currency
-  AND told.version = entries.version
-WHERE coalesce(told.times, 0) <> 1
+SELECT coalesce(sum(abs(skipped)), 0) FROM
+  (SELECT tenant_id, currency, version - size -
+      lag(version, 1, 0) OVER (PARTITION BY tenant_id, currency ORDER BY version, seq) AS skipped
+    FROM (SELECT tenant_id, currency, version, size, seq FROM events WHERE version > 0
+      UNION ALL SELECT tenant_id, currency, version + 1, 1, 0 FROM wallets) AS told) AS steps
 """
-_GAPS = "SELECT coalesce(max(seq), 0) - count(*) FROM events"
+_GAPS = "SELECT coalesce(max(seq), 0) - coalesce(sum(size), 0) FROM events"
 
 
 def read(rows: Rows, key: str) -> Books:
@@ -75,7 +75,7 @@ def read_told(rows: Rows, key: str) -> Books:
     wait_until_told(rows)
     [[untold]] = rows(_UNTOLD)
     [[missing]] = rows(_GAPS)
-    return read(rows, key)._replace(entries_untold=untold, events_missing=missing)
+    return read(rows, key)._replace(entries_untold=int(untold), events_missing=int(missing))
 
 
 def wait_until_told(rows: Rows) -> None:

@@ -65,10 +65,10 @@ class Happened(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A fact with its place in the order of all; the fields stand in the table's order.
+    """A fact with its place in the order of all.
 
     `currency` and `version` name the entry that tells the rest, and `data` is "" then; else they
-    are "" and 0, and `data` is JSON.
+    are "" and 0, and `data` is JSON. An entry says itself when it occurred.
     """
 
     seq: int

@@ -18,8 +18,11 @@ from bridge.store import alerts, events, lanes, outbox
 from bridge.store.database import Connection, Database
 from bridge.store.outbox import Taken, Told
 
-ENTRIES_MAX = {"sqlite": 150, "postgresql": 1000}
-"""Entries published at once, up to one commit's more: on SQLite nobody else writes meanwhile."""
+SPANS_MAX = 5000
+"""Spans and facts published at once, up to one commit's more.
+
+Many, so that many of a wallet's entries share a row; but on SQLite nobody else writes meanwhile.
+"""
 
 DUE_MAX = 500
 """Wallets that are looked at at once because somebody touched them, or a cooldown has ended."""
@@ -82,7 +85,7 @@ class Publisher:
         return batch.taken.full or len(batch.due) == DUE_MAX
 
     def _batch(self, tx: Connection, now: Instant) -> _Batch:
-        taken = outbox.take(tx, ENTRIES_MAX[tx.dialect.name])
+        taken = outbox.take(tx, SPANS_MAX)
         due = alerts.due(tx, now, DUE_MAX)
         notable = self._watch.notable(tx, taken.told)
         return _Batch(events.last(tx), taken, notable | due, due)

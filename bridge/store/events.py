@@ -1,14 +1,17 @@
 """Events: what the outbox held, in one order for all, and the entries that tell the rest.
 
-Only who holds the head's lock publishes. So numbers are given in the order of commits, without
-gaps, and nothing appears later below a number that somebody has seen.
+Only who holds the head's lock publishes. So numbers are given without gaps, a tenant's in the order
+of its commits, and nothing appears later below a number that somebody has seen. Entries of a wallet
+that follow one another share a row, so that a busy wallet costs no more than a quiet one.
 """
 
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
@@ -57,26 +60,57 @@ _LOCK_HEAD = _HEAD.with_for_update(skip_locked=True)
 
 def publish(tx: Connection, told: Iterable[Told], head: int, now: Instant) -> Counter[str]:
     """Number what was told from the head on, as events, and move the head; count them by type."""
-    events = _numbered(told, head, now)
-    bulk.insert_at_once(tx, EVENTS, events)
-    tx.execute(_MOVE_HEAD, {"seq": head + len(events)})
-    return Counter([event_type for _, _, event_type, *_ in events])
+    rows: list[tuple[Any, ...]] = []
+    published: Counter[str] = Counter()
+    seq = head
+    for one in _together(told):
+        seq += one.size
+        published[one.type] += one.size
+        place = one.tenant_id, one.currency, one.version
+        rows.append((seq, one.size, now, one.type, *place, one.occurred_at, one.data))
+    bulk.insert_at_once(tx, EVENTS, rows)
+    tx.execute(_MOVE_HEAD, {"seq": seq})
+    return published
 
 
-def _numbered(told: Iterable[Told], seq: int, now: Instant) -> list[tuple[Any, ...]]:
-    """Return the rows of the events behind a number: plain, since there are many."""
-    events: list[tuple[Any, ...]] = []
+@dataclass(slots=True)
+class _Stretch:
+    """Events of one type that follow one another: a fact, or a wallet's entries up to a version."""
+
+    tenant_id: str
+    currency: str
+    type: str
+    size: int
+    version: int
+    occurred_at: Instant
+    data: str = ""
+
+    def takes(self, currency: str, event_type: str, first: int) -> bool:
+        """Tell whether an entry of this version, as such an event, is the next one."""
+        return (self.version + 1, self.currency, self.type) == (first, currency, event_type)
+
+
+def _together(told: Iterable[Told]) -> list[_Stretch]:
+    """Return what was told in the order of each tenant, in as few stretches as that allows."""
+    stretches: list[_Stretch] = []
+    latest: dict[str, _Stretch] = {}
     for recorded_at, spans, facts in told:
         for tenant_id, currency, event_type, first, last in spans:
-            for version in range(first, last + 1):
-                seq += 1
-                place = tenant_id, currency, version
-                events.append((seq, now, event_type, *place, recorded_at, ""))
+            before = latest.get(tenant_id)
+            if before is not None and before.takes(currency, event_type, first):
+                before.size += last - first + 1
+                before.version, before.occurred_at = last, recorded_at
+                continue
+            size = last - first + 1
+            one = _Stretch(tenant_id, currency, event_type, size, last, recorded_at)
+            latest[tenant_id] = one
+            stretches.append(one)
         for fact in facts:
-            seq += 1
             data = json.dumps(dict(fact.data), separators=(",", ":"))
-            events.append((seq, now, fact.type, fact.tenant_id, "", 0, fact.occurred_at, data))
-    return events
+            one = _Stretch(fact.tenant_id, "", fact.type, 1, 0, fact.occurred_at, data)
+            latest[fact.tenant_id] = one
+            stretches.append(one)
+    return stretches
 
 
 _MOVE_HEAD = update(HEAD).where(HEAD.c.name == "events").values(seq=bindparam("seq"))
@@ -97,19 +131,35 @@ def after(tx: Connection, seq: int, limit: int, wanted: Wanted = _ALL) -> list[E
     """Return up to `limit` of the wanted events that follow a number, in order."""
     query = select(EVENTS).where(EVENTS.c.seq > seq)
     if wanted.through is not None:
-        query = query.where(EVENTS.c.seq <= wanted.through)
+        query = query.where(EVENTS.c.seq - EVENTS.c.size < wanted.through)
     if wanted.tenant_id is not None:
         query = query.where(EVENTS.c.tenant_id == wanted.tenant_id)
     if wanted.types:
         query = query.where(EVENTS.c.type.in_(wanted.types))
-    return [Event._make(row) for row in tx.execute(query.order_by(EVENTS.c.seq).limit(limit))]
+    stretches = tx.execute(query.order_by(EVENTS.c.seq).limit(limit)).all()
+    return list(islice(_apart(stretches, seq, wanted.through), limit))
+
+
+def _apart(stretches: Iterable[Any], seq: int, through: int | None) -> Iterator[Event]:
+    """Return the events of stretches one by one: behind a number, up to a number."""
+    for one in stretches:
+        end = one.seq if through is None else min(one.seq, through)
+        for number in range(max(seq, one.seq - one.size) + 1, end + 1):
+            yield _event(one, number)
+
+
+def _event(stretch: Any, seq: int) -> Event:
+    """Return an event of a stretch, whose last one is of the highest version."""
+    version = stretch.version and stretch.version - (stretch.seq - seq)
+    place = stretch.tenant_id, stretch.currency, version
+    happened = *place, stretch.occurred_at, stretch.data
+    return Event(seq, stretch.published_at, stretch.type, *happened)
 
 
 def get(tx: Connection, event_id: EventId) -> Event:
     """Return an event; EventNotFoundError where there is none, e.g. since a backup was restored."""
-    row = tx.execute(select(EVENTS).where(EVENTS.c.seq == event_id.seq)).first()
-    event = row and Event._make(row)
-    if not event or event.published_at != event_id.published_at:
+    event = next(iter(after(tx, event_id.seq - 1, 1)), None)
+    if event is None or (event.seq, event.published_at) != event_id:
         raise EventNotFoundError(
             f"no event evt_{event_id.seq}_{event_id.published_at} here; it was pruned by age, or "
             "the database was restored from a backup: read the balances, and follow events anew"
@@ -147,26 +197,29 @@ def since(tx: Connection, moment: Instant) -> int:
 def bodies(tx: Connection, events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return the events as callers and endpoints get them; docs/api.md says how they look."""
     entries = _entries(tx, {_place(event) for event in events if event.version})
-    return [
-        {
-            "id": event.id,
-            "type": event.type,
-            "timestamp": isoformat(event.occurred_at),
-            "tenant_id": event.tenant_id or None,
-            "data": _data(event, entries),
-        }
-        for event in events
-    ]
+    return [_body(event, entries.get(_place(event))) for event in events]
+
+
+def _body(event: Event, entry: Entry | None) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "timestamp": isoformat(entry.recorded_at if entry else event.occurred_at),
+        "tenant_id": event.tenant_id or None,
+        "data": shown(entry) if entry else _data(event),
+    }
 
 
 def prune(tx: Connection, before: Instant, through: int | None, limit: int) -> int:
-    """Forget up to `limit` events published before a time, none above the number `through`.
+    """Forget up to `limit` rows of events published before a time, none above a number `through`.
 
-    Returns how many.
+    Returns how many rows.
     """
-    end = min(since(tx, before), _oldest(tx) - 1 + limit)
+    rows = select(EVENTS.c.seq).where(EVENTS.c.seq <= since(tx, before))
     if through is not None:
-        end = min(end, through)
+        rows = rows.where(EVENTS.c.seq <= through)
+    oldest = rows.order_by(EVENTS.c.seq).limit(limit).subquery()
+    end = select(func.max(oldest.c.seq)).scalar_subquery()
     return tx.execute(delete(EVENTS).where(EVENTS.c.seq <= end)).rowcount
 
 
@@ -177,9 +230,12 @@ def _oldest(tx: Connection) -> int:
 
 
 # One statement, since on PostgreSQL the next one may see what was published in between.
-_OLDEST = select(
-    func.coalesce(select(func.min(EVENTS.c.seq)).scalar_subquery(), HEAD.c.seq + 1)
-).where(HEAD.c.name == "events")
+_FIRST = select(EVENTS.c.seq - EVENTS.c.size + 1).where(
+    EVENTS.c.seq == select(func.min(EVENTS.c.seq)).scalar_subquery()
+)
+_OLDEST = select(func.coalesce(_FIRST.scalar_subquery(), HEAD.c.seq + 1)).where(
+    HEAD.c.name == "events"
+)
 
 
 def _published_at(tx: Connection, seq: int) -> Instant:
@@ -188,15 +244,13 @@ def _published_at(tx: Connection, seq: int) -> Instant:
     return moment
 
 
-def _data(event: Event, entries: Mapping[EntryId, Entry]) -> dict[str, Any]:
+def _data(event: Event) -> dict[str, Any]:
     if not event.version:
         data: dict[str, Any] = json.loads(event.data)
         return data
-    place = _place(event)
     # An entry that is gone, as only a ledger changed by hand has them, holds up nobody.
-    if place not in entries:
-        return {"id": ".".join(map(str, place)), **place._asdict()}
-    return shown(entries[place])
+    place = _place(event)
+    return {"id": ".".join(map(str, place)), **place._asdict()}
 
 
 def _place(event: Event) -> EntryId:

@@ -55,8 +55,8 @@ def extend(tx: Connection, endpoint: str, types: Iterable[str], new: range, now:
 _EXTEND = text(
     "INSERT INTO lanes (tenant_id, endpoint, delivered_through, latest, failures, due_at,"
     " claimed_until)"
-    " SELECT tenant_id, :endpoint, min(seq) - 1, max(seq), 0, CAST(:now AS BIGINT), 0 FROM events"
-    " WHERE seq >= :first AND seq < :end AND type IN :types"
+    " SELECT tenant_id, :endpoint, min(seq - size), max(seq), 0, CAST(:now AS BIGINT), 0"
+    " FROM events WHERE seq >= :first AND seq < :end AND type IN :types"
     " GROUP BY tenant_id ORDER BY tenant_id"
     " ON CONFLICT (tenant_id, endpoint) DO UPDATE SET latest = excluded.latest,"
     " due_at = COALESCE(lanes.due_at, excluded.due_at)"

@@ -53,8 +53,8 @@ class Told(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many events they will be."""
-        return sum([last - first + 1 for _, _, _, first, last in self.spans]) + len(self.facts)
+        """How many spans and facts there are."""
+        return len(self.spans) + len(self.facts)
 
     @property
     def wallets(self) -> set[tuple[str, str]]:
@@ -84,9 +84,9 @@ def wrote(tx: Connection, entries: Sequence[Entry]) -> None:
     _put(tx, entries[0].recorded_at, spans)
 
 
-def take(tx: Connection, entries_max: int) -> Taken:
-    """Return the rows that wait longest, until they tell, or are as long as, so many entries."""
-    limits = {"rows_max": entries_max, "characters_max": entries_max * SPAN_SIZE}
+def take(tx: Connection, spans_max: int) -> Taken:
+    """Return the rows that wait longest, until they have, or are as long as, so many spans."""
+    limits = {"rows_max": spans_max, "characters_max": spans_max * SPAN_SIZE}
     ids: list[int] = []
     told: list[Told] = []
     size = characters = 0
@@ -95,9 +95,9 @@ def take(tx: Connection, entries_max: int) -> Taken:
         told.append(_read(row.recorded_at, row.content))
         size += told[-1].size
         characters += len(row.content)
-        if size >= entries_max:
+        if size >= spans_max:
             break
-    return Taken(ids, told, full=size >= entries_max or characters >= limits["characters_max"])
+    return Taken(ids, told, full=size >= spans_max or characters >= limits["characters_max"])
 
 
 # By their length, since a row may be one debit or a thousand, and all that is selected is read.

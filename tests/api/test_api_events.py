@@ -3,11 +3,11 @@
 import pytest
 
 from bridge.api.events import SCAN_MAX
-from bridge.domain.event import Event, EventType, Happened
+from bridge.domain.event import EventType, Happened
 from bridge.notify.publish import Subscriber
-from bridge.store import attempts, bulk, events, lanes, outbox
+from bridge.store import attempts, events, lanes, outbox
 from bridge.store.attempts import Attempt, DeadLetter
-from bridge.store.events import EVENTS
+from bridge.store.outbox import Told
 from tests.api.calling import Api, code, fields, publish
 
 CORE = Subscriber("core", frozenset(EventType) - {EventType.WALLET_CREDITED})
@@ -63,17 +63,17 @@ def test_events_are_asked_for_by_tenant_and_by_type(busy: Api) -> None:
 
 def test_rare_types_are_looked_for_in_steps_that_end(api: Api) -> None:
     """A page may be empty and have a cursor; whoever follows it misses nothing."""
-    now = api.clock()
-    rows = [Event(n, now, "order.held", "", "", 0, now, "{}") for n in range(1, SCAN_MAX + 3)]
-    rows[-1] = rows[-1]._replace(type="order.released")
+    held = [Happened(EventType.ORDER_HELD, "", api.clock(), {})] * (SCAN_MAX + 1)
+    released = held[0]._replace(type=EventType.ORDER_RELEASED)
     with api.database.write() as tx:
-        bulk.insert(tx, EVENTS, rows)
+        events.publish(tx, [Told(api.clock(), facts=[*held, released])], 0, api.clock())
+        *_, last_seen, wanted = events.after(tx, 0, SCAN_MAX + 2)
     empty = api.get("/v1/events", types="order.released").json()
-    assert (empty["data"], empty["next_cursor"]) == ([], rows[SCAN_MAX].id)
+    assert (empty["data"], empty["next_cursor"]) == ([], last_seen.id)
     [found] = api.get("/v1/events", types="order.released", after=empty["next_cursor"]).json()[
         "data"
     ]
-    assert found["id"] == rows[-1].id
+    assert found["id"] == wanted.id
 
 
 def test_an_event_of_another_database_is_told_and_not_passed_over(busy: Api) -> None:

@@ -107,8 +107,8 @@ def told(home: Files, change: str) -> Books:
     with closing(sqlite3.connect(home.path(TEMPLATE))) as database, database:
         database.executescript(f"""
             DELETE FROM outbox;
-            INSERT INTO events (seq, published_at, type, {PLACE}, occurred_at, data)
-            SELECT row_number() OVER (), 0, 'wallet.credited', {PLACE}, 0, '' FROM entries;
+            INSERT INTO events (seq, size, published_at, type, {PLACE}, occurred_at, data)
+            SELECT row_number() OVER (), 1, 0, 'wallet.credited', {PLACE}, 0, '' FROM entries;
             {change};
         """)
     return read_told(partial(home.rows, TEMPLATE), "tenant_id, caller, idempotency_key")
@@ -121,7 +121,7 @@ def told(home: Files, change: str) -> Books:
         ("DELETE FROM events WHERE seq = 1000", 1, 0),
         ("DELETE FROM events WHERE seq = 7", 1, 1),
         (
-            f"INSERT INTO events SELECT 1001, 0, type, {PLACE}, 0, '' FROM events WHERE seq = 7",
+            f"INSERT INTO events SELECT 1001, 1, 0, type, {PLACE}, 0, '' FROM events WHERE seq = 7",
             1,
             0,
         ),

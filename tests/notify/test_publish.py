@@ -119,7 +119,7 @@ def test_events_are_counted_by_type_once_they_are_published(
 def test_a_batch_leaves_the_rest_for_the_next(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "ENTRIES_MAX", dict.fromkeys(publish.ENTRIES_MAX, 2))
+    monkeypatch.setattr(publish, "SPANS_MAX", 2)
     for _ in range(5):
         posted(database, adjustment(1))
     one = publisher(database, clock)

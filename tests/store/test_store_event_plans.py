@@ -4,9 +4,9 @@ import pytest
 
 from bridge.domain.alert import Latch
 from bridge.domain.clock import DAY, HOUR
-from bridge.domain.event import Event, EventId, EventType, Happened
+from bridge.domain.event import EventId, EventType, Happened
 from bridge.domain.wallet import WalletId
-from bridge.store import alerts, attempts, bulk, deliveries, events, lanes, outbox
+from bridge.store import alerts, attempts, deliveries, events, lanes, outbox
 from bridge.store.alerts import LOW, Notice
 from bridge.store.attempts import Attempt, DeadLetter
 from bridge.store.database import Database
@@ -62,9 +62,9 @@ def filled(database: Database) -> Database:
     many = range(1, 1001)
     posted(database, *(adjustment(10, tenant_id=f"t{n}") for n in many))
     with database.write() as tx:
-        told = [Event(n, NOON, "order.held", f"t{n}", "", 0, NOON, "{}") for n in many]
-        entered = [Event(1000 + n, NOON, "w", f"t{n}", "EUR", 1, NOON, "") for n in many]
-        bulk.insert(tx, events.EVENTS, [*told, *entered])
+        facts = [HAPPENED._replace(tenant_id=f"t{n}") for n in many]
+        spans = [Span(f"t{n}", "EUR", "wallet.credited", 1, 1) for n in many]
+        events.publish(tx, [Told(NOON, facts=facts), Told(NOON, spans)], 0, NOON)
         lanes.extend(tx, "core", ["order.held"], range(1, 1001), NOON)
         attempts.add(tx, [Attempt(f"t{n}", n, "core", NOON, "refused", 1, "") for n in many])
         for n in many:

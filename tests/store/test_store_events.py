@@ -77,7 +77,7 @@ def test_spans_and_facts_become_events_in_the_order_in_which_they_were_left(
     posted(database, adjustment(1, tenant_id="zeta"), adjustment(1), debit(1, tenant_id="zeta"))
     with database.write() as tx:
         outbox.add(tx, [happened("beta"), happened("alpha")])
-    posted(database, adjustment(1), adjustment(1, currency="AUD"))
+    posted(database, adjustment(-1), adjustment(1, currency="AUD"))
     assert [(one.seq, one.tenant_id, one.currency, one.version) for one in publish(database)] == [
         (1, "zeta", "EUR", 1),
         (2, "acme", "EUR", 1),
@@ -87,6 +87,62 @@ def test_spans_and_facts_become_events_in_the_order_in_which_they_were_left(
         (6, "acme", "EUR", 2),
         (7, "acme", "AUD", 1),
     ]
+
+
+def places(database: Database, *facts: Happened) -> list[tuple[str, str, int]]:
+    """Publish, and return where the new events belong, in their order."""
+    return [
+        (one.tenant_id, one.type.partition(".")[2], one.version)
+        for one in publish(database, *facts)
+    ]
+
+
+def test_entries_that_follow_one_another_are_told_one_after_another(database: Database) -> None:
+    """Whatever other tenants did in between, for which it makes no difference."""
+    posted(database, adjustment(10), adjustment(10, tenant_id="beta"))
+    posted(database, debit(1), debit(1, tenant_id="beta"), debit(1))
+    posted(database, debit(1))
+    assert places(database, happened(), happened("beta")) == [
+        *(("acme", "credited", 1), ("beta", "credited", 1)),
+        *(("acme", "debited", 2), ("acme", "debited", 3), ("acme", "debited", 4)),
+        ("beta", "debited", 2),
+        *(("acme", "held", 0), ("beta", "held", 0)),
+    ]
+
+
+@pytest.mark.parametrize("between", ["a fact", "another type", "another currency"])
+def test_what_a_tenant_did_in_between_is_told_in_between(database: Database, between: str) -> None:
+    posted(database, adjustment(10))
+    if between == "a fact":
+        with database.write() as tx:
+            outbox.add(tx, [happened()])
+    else:
+        posted(database, debit(1) if between == "another type" else adjustment(1, currency="AUD"))
+    posted(database, adjustment(10))
+    second = {"a fact": ("held", 0), "another type": ("debited", 2)}
+    assert places(database) == [
+        ("acme", "credited", 1),
+        ("acme", *second.get(between, ("credited", 1))),
+        ("acme", "credited", 3 if between == "another type" else 2),
+    ]
+
+
+def test_each_of_many_entries_is_an_event_of_its_own(database: Database) -> None:
+    """With its own time; and a reader may stop at any of them, and go on behind it."""
+    for second in range(4):
+        posted(database, adjustment(1), now=NOON + second)
+    made = publish(database, happened(), now=NOON + 9)
+    assert seqs(made) == [1, 2, 3, 4, 5]
+    assert [after(database, seq, 2) for seq in range(5)] == [[1, 2], [2, 3], [3, 4], [4, 5], [5]]
+    assert after(database, 1, 9, Wanted("acme", ("wallet.credited",), through=3)) == [2, 3]
+    assert after(database, 4, 9, Wanted("acme", ("wallet.credited",))) == []
+    with database.read() as tx:
+        assert [events.get(tx, EventId.parse(one.id)) for one in made] == made
+        told = events.bodies(tx, made)
+    assert [body["timestamp"][-7:] for body in told] == [
+        *("000000Z", "000001Z", "000002Z", "000003Z", "000000Z")
+    ]
+    assert [body["data"].get("version") for body in told] == [1, 2, 3, 4, None]
 
 
 def test_an_entrys_event_is_its_place_and_a_facts_event_has_all_of_it(database: Database) -> None:
@@ -225,6 +281,20 @@ def test_no_event_is_pruned_that_somebody_is_still_to_be_told(database: Database
     with database.write() as tx:
         assert events.prune(tx, NOON + 1, 3, 10) == 3
     assert after(database, 0) == [4, 5]
+
+
+def test_entries_that_were_told_together_are_forgotten_together(database: Database) -> None:
+    posted(database, *(adjustment(1) for _ in range(3)))
+    posted(database, *(adjustment(1, tenant_id="beta") for _ in range(3)))
+    publish(database, happened())
+    with database.write() as tx:
+        assert events.prune(tx, NOON + 1, 5, 10) == 1
+    assert after(database, 0) == [4, 5, 6, 7]
+    assert behind(database, EventId(3, NOON)) == 3
+    with pytest.raises(EventsPrunedError):
+        behind(database, EventId(2, NOON))
+    with database.write() as tx:
+        assert [events.prune(tx, NOON + 1, None, 1) for _ in range(3)] == [1, 1, 0]
 
 
 def test_only_events_from_before_a_time_are_pruned(database: Database) -> None:

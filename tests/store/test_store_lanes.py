@@ -8,9 +8,10 @@ from sqlalchemy import text
 
 from bridge.domain.clock import HOUR, MINUTE, SECOND
 from bridge.domain.event import Event, EventType
-from bridge.store import bulk, lanes
-from bridge.store.database import Database
+from bridge.store import bulk, events, lanes
+from bridge.store.database import Connection, Database
 from bridge.store.lanes import Lane, Standing
+from bridge.store.outbox import Span, Told
 from tests import telling
 from tests.store.drafting import NOON
 
@@ -22,11 +23,17 @@ def event(seq: int, tenant_id: str = "acme", said: EventType = EventType.ORDER_H
     return Event(seq, NOON, said, tenant_id, "", 0, NOON, "{}")
 
 
-def extend(database: Database, *events: Event, endpoint: str = "core", now: int = NOON) -> None:
+def written(tx: Connection, *made: Event) -> None:
+    """Write events as the publisher does, each by itself, unless they are there."""
+    rows = [(one.seq, 1, *one[1:]) for one in made]
+    bulk.insert(tx, lanes.EVENTS, rows, "ON CONFLICT DO NOTHING")
+
+
+def extend(database: Database, *made: Event, endpoint: str = "core", now: int = NOON) -> None:
     """Publish events whose numbers follow each other, and put them on their lanes."""
-    new = range(events[0].seq, events[-1].seq + 1)
+    new = range(made[0].seq, made[-1].seq + 1)
     with database.write() as tx:
-        bulk.insert(tx, lanes.EVENTS, events, "ON CONFLICT DO NOTHING")
+        written(tx, *made)
         lanes.extend(tx, endpoint, EVERY, new, now)
 
 
@@ -62,7 +69,7 @@ def test_a_lane_is_as_long_as_its_endpoint_is_told_of_the_new_events(database: D
     debited = EventType.WALLET_DEBITED
     made = [event(3), event(4, said=debited), event(5, said=debited), event(6), event(7, "beta")]
     with database.write() as tx:
-        bulk.insert(tx, lanes.EVENTS, made)
+        written(tx, *made)
         lanes.extend(tx, "core", [debited], range(3, 8), NOON)
         lanes.extend(tx, "silent", [], range(3, 8), NOON)
         lanes.extend(tx, "late", EVERY, range(8, 8), NOON)
@@ -74,6 +81,16 @@ def test_a_lane_is_as_long_as_its_endpoint_is_told_of_the_new_events(database: D
 def test_a_lane_begins_with_the_first_event_that_its_endpoint_is_told(database: Database) -> None:
     extend(database, event(7), endpoint="late")
     assert lane(database, endpoint="late").delivered_through == 6
+
+
+def test_entries_that_are_told_together_are_on_the_lane_from_the_first_one(
+    database: Database,
+) -> None:
+    told = [Told(NOON, [Span("acme", "EUR", EventType.WALLET_DEBITED, 1, 3)])]
+    with database.write() as tx:
+        events.publish(tx, told, 6, NOON)
+        lanes.extend(tx, "core", EVERY, range(7, 10), NOON)
+    assert telling.lanes(database) == [Lane("acme", "core", 6, 9, due_at=NOON)]
 
 
 def test_a_lane_whose_events_were_told_rests_until_there_are_more(database: Database) -> None:

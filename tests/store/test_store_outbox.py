@@ -176,13 +176,13 @@ def test_a_fact_comes_out_as_it_went_in(database: Database) -> None:
 def test_rows_are_taken_oldest_first_until_they_tell_as_much_as_asked_for(
     database: Database,
 ) -> None:
-    posted(database, *(adjustment(1) for _ in range(5)))
-    posted(database, *(adjustment(1) for _ in range(3)))
-    posted(database, adjustment(1))
+    for wallets in (5, 3, 1):
+        some = [f"t{number}" for number in range(wallets)]
+        posted(database, *(adjustment(1, tenant_id=one) for one in some for _ in range(2)))
 
-    def sizes(entries_max: int) -> tuple[list[int], bool]:
+    def sizes(spans_max: int) -> tuple[list[int], bool]:
         with database.read() as tx:
-            taken = outbox.take(tx, entries_max)
+            taken = outbox.take(tx, spans_max)
         return [one.size for one in taken.told], taken.full
 
     assert sizes(1) == sizes(5) == ([5], True)

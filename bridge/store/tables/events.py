@@ -26,12 +26,17 @@ class EventHead(SQLModel, table=True):
 
 
 class Event(SQLModel, table=True):
-    """A published event, the columns in the order of `domain.event.Event`."""
+    """Published events that follow one another, mostly one.
+
+    A fact; or entries of a wallet, told as one type. `seq` and `version` are those of the last one,
+    and `size` is how many there are. Those of facts have no currency, and the version 0.
+    """
 
     __tablename__ = "events"
     __table_args__ = (Index("events_tenant", "tenant_id", "seq"),)
 
     seq: int = Field(sa_type=ROWID, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    size: int = integer()
     published_at: int = integer()
     type: str = Field(sa_type=String)
     tenant_id: str = key(primary_key=False)

@@ -107,6 +107,7 @@ def events() -> None:
     op.create_table(
         "events",
         sa.Column("seq", rowid, autoincrement=False, nullable=False),
+        number("size"),
         number("published_at"),
         word("type"),
         key("tenant_id"),

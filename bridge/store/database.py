@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from bridge.domain.errors import ConfigurationError, UnavailableError
 from bridge.store.pen import Pen
 from bridge.store.pipe import Pipe
+from bridge.store.turns import Turns
 
 LOCK_WAIT_S = 10
 """How long a writer waits for another one before it gives up with UnavailableError."""
@@ -52,6 +53,7 @@ class Database:
         self._full_until = 0.0  # by time.monotonic
         self._pooler = pooler
         self._pens: list[Pen] = []
+        self._turns = Turns()  # SQLite's
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections_max=1)
             self._reader = _sqlite_engine(self.url, begin="BEGIN", connections_max=READERS_MAX)
@@ -70,7 +72,7 @@ class Database:
         and ConfigurationError where the file is no database.
         """
         try:
-            with _advice(), self._writer.begin() as tx:
+            with self._turn(), _advice(), self._writer.begin() as tx:
                 yield tx
         except DiskFullError:
             self._full_until = time.monotonic() + FULL_S
@@ -100,7 +102,7 @@ class Database:
         """Return a connection of its own that need not wait to write; None on PostgreSQL."""
         if not self.is_sqlite:
             return None
-        self._pens.append(Pen(self._impatient, LOCK_WAIT_S))
+        self._pens.append(Pen(self._impatient, LOCK_WAIT_S, self._turns))
         return self._pens[-1]
 
     def checkpoint(self) -> None:
@@ -130,6 +132,21 @@ class Database:
             pen.close()
         self._writer.dispose()
         self._reader.dispose()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other thread writes, on SQLite; on PostgreSQL many may."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turns.take(LOCK_WAIT_S):
+            raise UnavailableError(
+                f"other threads wrote to the database for {LOCK_WAIT_S} seconds; try again"
+            )
+        try:
+            yield
+        finally:
+            self._turns.end()
 
     def _impatient(self) -> sqlite3.Connection:
         [file], more = self._writer.dialect.create_connect_args(self.url)

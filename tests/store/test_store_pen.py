@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.store.pen import Pen
+from bridge.store.turns import Turns
 from tests.store.writing import ADD, blank, opened, words
 
 
@@ -25,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def pen_for(file: Path, kind: type[sqlite3.Connection] = sqlite3.Connection) -> Pen:
-    return Pen(partial(opened, file, kind), patience_s=1)
+    return Pen(partial(opened, file, kind), 1, Turns())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.store.pen import Pen
 from bridge.store.scribe import Scribe, Work
+from bridge.store.turns import Turns
 from tests.store.writing import ADD, blank, opened, words
 
 WAIT_S = 30
@@ -36,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def pen_for(file: Path, patience_s: int) -> Scratchy:
-    return Scratchy(partial(opened, file), patience_s)
+    return Scratchy(partial(opened, file), patience_s, Turns())
 
 
 @pytest.fixture

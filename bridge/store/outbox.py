@@ -10,7 +10,7 @@ are locked: of two rows about a wallet the earlier one has the smaller id and co
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -69,6 +69,19 @@ class Taken(NamedTuple):
     ids: Sequence[int]
     told: Sequence[Told]
     full: bool
+
+    @property
+    def size(self) -> int:
+        """How many spans and facts they have."""
+        return sum([one.size for one in self.told])
+
+    def first(self, spans_max: int) -> "Taken":
+        """Return those that wait longest, until they have so many spans."""
+        sizes = accumulate(one.size for one in self.told)
+        rows = next(
+            (n for n, size in enumerate(sizes, start=1) if size >= spans_max), len(self.ids)
+        )
+        return Taken(self.ids[:rows], self.told[:rows], self.full or rows < len(self.ids))
 
 
 def add(tx: Connection, happened: Sequence[Happened]) -> None:

@@ -120,11 +120,27 @@ def test_a_batch_leaves_the_rest_for_the_next(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish, "SPANS_MAX", 2)
+    monkeypatch.setattr(publish, "BUSY", 2)
     for _ in range(5):
         posted(database, adjustment(1))
     one = publisher(database, clock)
     assert [one.publish() for _ in range(4)] == [True, True, False, False]
     assert [event.seq for event in published(database)] == [1, 2, 3, 4, 5]
+
+
+def test_a_little_is_published_in_bites(
+    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "BUSY", 6)
+    monkeypatch.setattr(publish, "BITE", 2)
+    for _ in range(5):
+        posted(database, adjustment(1))
+    one = publisher(database, clock)
+    assert [one.publish() for _ in range(4)] == [True, True, False, False]
+    for _ in range(6):
+        posted(database, adjustment(1))
+    assert [one.publish() for _ in range(2)] == [False, False]
+    assert [event.seq for event in published(database)] == list(range(1, 12))
 
 
 def test_every_endpoint_gets_a_lane_with_the_types_it_wants(

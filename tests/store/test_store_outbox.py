@@ -191,6 +191,23 @@ def test_rows_are_taken_oldest_first_until_they_tell_as_much_as_asked_for(
     assert sizes(10) == ([5, 3, 1], False)
 
 
+def test_of_what_was_taken_the_oldest_may_do(database: Database) -> None:
+    for wallets in (2, 3, 1):
+        posted(database, *(adjustment(1, tenant_id=f"t{number}") for number in range(wallets)))
+    with database.read() as tx:
+        taken = outbox.take(tx, 100)
+    assert taken.size == 6
+
+    def sizes(spans_max: int) -> tuple[list[int], bool]:
+        some = taken.first(spans_max)
+        assert list(some.ids) == list(taken.ids)[: len(some.ids)]
+        return [one.size for one in some.told], some.full
+
+    assert sizes(1) == sizes(2) == ([2], True)
+    assert sizes(3) == sizes(5) == ([2, 3], True)
+    assert sizes(6) == sizes(7) == ([2, 3, 1], False)
+
+
 def test_a_row_says_which_wallets_it_is_about() -> None:
     spans = [span(1, 2), span(1, 1, tenant_id="beta", currency="USD")]
     assert Told(NOON, spans).wallets == {("acme", "EUR"), ("beta", "USD")}

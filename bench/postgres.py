@@ -53,8 +53,10 @@ class Cluster:
         self.run("pg_dump", "--format=custom", f"--file={path}", self.url(name))
 
     def stored_bytes(self, name: str) -> int:
-        """Return the size of the entries and their indexes."""
-        [[size]] = self.rows(name, "SELECT pg_total_relation_size('entries')")
+        """Return the size of the entries and events, and their indexes."""
+        [[size]] = self.rows(
+            name, "SELECT pg_total_relation_size('entries') + pg_total_relation_size('events')"
+        )
         return int(size)
 
     def logged_bytes(self) -> int:

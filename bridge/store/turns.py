@@ -23,10 +23,12 @@ class Turns:
             if not self._taken:
                 self._taken = True
                 return True
+            if timeout_s <= 0:
+                return False
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        if timeout_s > 0 and mine.acquire(timeout=timeout_s):
+        if mine.acquire(timeout=timeout_s):
             return True
         with self._lock:
             if mine not in self._waiting:  # it came just now

@@ -7,6 +7,7 @@ import pytest
 
 from bridge.domain.clock import DAY, Instant
 from bridge.domain.event import EventType
+from bridge.notify.publish import Subscriber
 from bridge.notify.sender import EVENTS_MAX, Body, Sent
 from bridge.store import attempts, events, lanes
 from bridge.store.database import Database
@@ -24,6 +25,8 @@ from tests.notify.sending import (
     work,
     work_for,
 )
+from tests.store.drafting import adjustment, debit, posted
+from tests.telling import publisher
 
 NASTY: list[Answer] = [
     DOWN,
@@ -249,6 +252,34 @@ def test_a_dead_letter_is_tried_once_more_when_somebody_asks(
     retry(database, clock())
     work(sending)
     assert (receiver.numbers(), dead(database)) == ([1], [])
+
+
+def test_entries_that_share_a_row_fail_die_and_are_repeated_one_by_one(
+    database: Database, clock: FakeClock, receiver: Receiver
+) -> None:
+    """As those of one wallet do. The receiver takes all but the third."""
+    posted(database, adjustment(100), *(debit(amount) for amount in (1, 2, 3, 4)))
+    publisher(database, clock, Subscriber("core", EVERY)).publish()
+    receiver.answer = lambda event: DOWN if event["data"]["version"] == 3 else OK
+    sending = sender(database, clock, endpoint(receiver))
+
+    def versions() -> list[int]:
+        found = [event["data"]["version"] for event in receiver.taken]
+        receiver.taken.clear()
+        return found
+
+    work_for(sending, clock, hours=80)
+    assert versions() == [1, 2, 4, 5]
+    [letter] = dead(database)
+    assert letter.seq == 3
+    receiver.answer = lambda _: OK
+    retry(database, clock())
+    work(sending)
+    assert versions() == [3]
+    with database.write() as tx:
+        lanes.set_back(tx, "core", sorted(EVERY), 3, clock())
+    work(sending)
+    assert versions() == [4, 5]
 
 
 def test_a_dead_letter_whose_event_is_pruned_is_forgotten(

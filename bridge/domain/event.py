@@ -68,7 +68,7 @@ class Event(NamedTuple):
     """A fact with its place in the order of all.
 
     `currency` and `version` name the entry that tells the rest, and `data` is "" then; else they
-    are "" and 0, and `data` is JSON. An entry says itself when it occurred.
+    are "" and 0, and `data` is JSON. `occurred_at` is a fact's: an entry says itself when that was.
     """
 
     seq: int

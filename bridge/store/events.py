@@ -94,22 +94,22 @@ def _together(told: Iterable[Told]) -> list[_Stretch]:
     """Return what was told in the order of each tenant, in as few stretches as that allows."""
     stretches: list[_Stretch] = []
     latest: dict[str, _Stretch] = {}
+
+    def begin(one: _Stretch) -> None:
+        latest[one.tenant_id] = one
+        stretches.append(one)
+
     for recorded_at, spans, facts in told:
         for tenant_id, currency, event_type, first, last in spans:
-            before = latest.get(tenant_id)
+            before, size = latest.get(tenant_id), last - first + 1
             if before is not None and before.takes(currency, event_type, first):
-                before.size += last - first + 1
+                before.size += size
                 before.version, before.occurred_at = last, recorded_at
-                continue
-            size = last - first + 1
-            one = _Stretch(tenant_id, currency, event_type, size, last, recorded_at)
-            latest[tenant_id] = one
-            stretches.append(one)
+            else:
+                begin(_Stretch(tenant_id, currency, event_type, size, last, recorded_at))
         for fact in facts:
             data = json.dumps(dict(fact.data), separators=(",", ":"))
-            one = _Stretch(fact.tenant_id, "", fact.type, 1, 0, fact.occurred_at, data)
-            latest[fact.tenant_id] = one
-            stretches.append(one)
+            begin(_Stretch(fact.tenant_id, "", fact.type, 1, 0, fact.occurred_at, data))
     return stretches
 
 

@@ -100,17 +100,12 @@ def wrote(tx: Connection, entries: Sequence[Entry]) -> None:
 def take(tx: Connection, spans_max: int) -> Taken:
     """Return the rows that wait longest, until they have, or are as long as, so many spans."""
     limits = {"rows_max": spans_max, "characters_max": spans_max * SPAN_SIZE}
-    ids: list[int] = []
-    told: list[Told] = []
-    size = characters = 0
-    for row in tx.execute(_OLDEST, limits).all():
-        ids.append(row.id)
-        told.append(_read(row.recorded_at, row.content))
-        size += told[-1].size
-        characters += len(row.content)
-        if size >= spans_max:
-            break
-    return Taken(ids, told, full=size >= spans_max or characters >= limits["characters_max"])
+    rows = tx.execute(_OLDEST, limits).all()
+    characters = sum([len(row.content) for row in rows])
+    told = [_read(row.recorded_at, row.content) for row in rows]
+    oldest = Taken([row.id for row in rows], told, characters >= limits["characters_max"])
+    taken = oldest.first(spans_max)
+    return taken._replace(full=taken.full or taken.size >= spans_max)
 
 
 # By their length, since a row may be one debit or a thousand, and all that is selected is read.

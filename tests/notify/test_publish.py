@@ -116,11 +116,14 @@ def test_events_are_counted_by_type_once_they_are_published(
     assert count() == before + 2
 
 
+@pytest.mark.parametrize(
+    "limits", [{"SPANS_MAX": 2, "BUSY": 2}, {"BITE": 2, "BUSY": 6}], ids=["much", "a little"]
+)
 def test_a_batch_leaves_the_rest_for_the_next(
-    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(publish, "SPANS_MAX", 2)
-    monkeypatch.setattr(publish, "BUSY", 2)
+    for name, limit in limits.items():
+        monkeypatch.setattr(publish, name, limit)
     for _ in range(5):
         posted(database, adjustment(1))
     one = publisher(database, clock)
@@ -128,19 +131,16 @@ def test_a_batch_leaves_the_rest_for_the_next(
     assert [event.seq for event in published(database)] == [1, 2, 3, 4, 5]
 
 
-def test_a_little_is_published_in_bites(
+def test_where_much_waits_it_is_published_at_once(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish, "BUSY", 6)
     monkeypatch.setattr(publish, "BITE", 2)
-    for _ in range(5):
-        posted(database, adjustment(1))
-    one = publisher(database, clock)
-    assert [one.publish() for _ in range(4)] == [True, True, False, False]
     for _ in range(6):
         posted(database, adjustment(1))
+    one = publisher(database, clock)
     assert [one.publish() for _ in range(2)] == [False, False]
-    assert [event.seq for event in published(database)] == list(range(1, 12))
+    assert [event.seq for event in published(database)] == list(range(1, 7))
 
 
 def test_every_endpoint_gets_a_lane_with_the_types_it_wants(

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from itertools import count
 
@@ -31,7 +32,7 @@ def queued(turns: Turns, names: str) -> Iterator[list[str]]:
     for number, thread in enumerate(threads, start=1):
         thread.start()
         while len(turns._waiting) < number:
-            pass
+            time.sleep(0.001)
     yield had
     for thread in threads:
         thread.join(LONG_S)

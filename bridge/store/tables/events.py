@@ -28,8 +28,8 @@ class EventHead(SQLModel, table=True):
 class Event(SQLModel, table=True):
     """Published events that follow one another, mostly one.
 
-    A fact; or entries of a wallet, told as one type. `seq` and `version` are those of the last one,
-    and `size` is how many there are. Those of facts have no currency, and the version 0.
+    A fact; or entries of a wallet, told as one type. `seq`, `version` and `occurred_at` are those
+    of the last one, and `size` is how many there are. Facts have no currency, and the version 0.
     """
 
     __tablename__ = "events"

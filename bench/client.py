@@ -1,8 +1,8 @@
 """A load generator of our own, for machines without wrk: processes that do nothing but send.
 
-Usage: python -m bench.client, with a JSON object on standard input. It prints a JSON array: the
-statuses counted, how many requests were lost, for how many seconds it went on, and how long each
-answered request took in microseconds.
+Usage: python -m bench.client, with a JSON array on a line of standard input. It prints a JSON
+array: the statuses counted, how many requests were lost, when it began and ended in seconds of the
+machine's monotonic clock, and how long each answered request took in microseconds.
 """
 
 import asyncio
@@ -65,16 +65,16 @@ def drive(target: Target, run: Run) -> Sample:
 
 
 def merge(told: Sequence[Any], run: Run) -> Sample:
-    """Make one sample of what the processes printed."""
+    """Make one sample of what the processes printed, from the first beginning to the last end."""
     statuses: Counter[int] = Counter()
     for counted, *_ in told:
         statuses.update({int(status): number for status, number in counted.items()})
-    lost = sum(missed for _, missed, _, _ in told)
+    lost = sum(missed for _, missed, *_ in told)
     took_us = sorted(us for *_, several in told for us in several) or [0]
     answered = sum(number for status, number in statuses.items() if status < 300)
     return Sample(
         debits=answered * run.load.batch,
-        seconds=max(passed for _, _, passed, _ in told),
+        seconds=max(ended for *_, ended, _ in told) - min(began for _, _, began, *_ in told),
         in_flight_max=(run.clients + lost) * run.load.batch,
         p50_ms=took_us[len(took_us) // 2] / 1e3,
         p99_ms=took_us[len(took_us) * 99 // 100] / 1e3,
@@ -94,7 +94,8 @@ def _started(ask: Ask) -> subprocess.Popen[str]:
         cwd=ROOT,
     )
     assert child.stdin
-    child.stdin.write(json.dumps(ask))
+    # A line, flushed: a child that waited for the end of its input would wait for its siblings.
+    print(json.dumps(ask), file=child.stdin, flush=True)
     return child
 
 
@@ -185,7 +186,7 @@ def answer_length(received: bytes) -> int:
 
 
 async def _main(ask: Ask) -> None:
-    began = time.perf_counter()
+    began = time.monotonic()
     requests = Requests(ask)
     host, _, port = ask.address.rpartition(":")
     loop = asyncio.get_running_loop()
@@ -199,12 +200,12 @@ async def _main(ask: Ask) -> None:
     for connection in connections:
         statuses.update(connection.statuses)
     took_us = [us for connection in connections for us in connection.took_us]
-    passed = time.perf_counter() - began
+    ended = time.monotonic()
     lost = sum(connection.lost for connection in connections)
-    print(json.dumps([statuses, lost, passed, took_us]))
+    print(json.dumps([statuses, lost, began, ended, took_us]))
     for connection in connections:
         connection.end()
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(Ask(*json.load(sys.stdin))))
+    uvloop.run(_main(Ask(*json.loads(sys.stdin.readline()))))

@@ -1,10 +1,13 @@
 """What the load generators send and say."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from bench import client, wrk
 from bench.client import Ask, Requests, answer_length
-from bench.load import BATCH, UNIFORM, Run
+from bench.load import BATCH, UNIFORM, Run, Target
 
 SAID_BY_WRK = """\
 Running 1s test @ http://127.0.0.1:43935
@@ -19,6 +22,17 @@ Transfer/sec:      6.64MB
 {"requests":1000,"duration_us":2000000,"refused":10,"lost":2,"p50_us":226,"p99_us":1539,\
 "longest_us":5090,"statuses":{"201":990,"503":10}}
 """
+
+
+ENOUGH_S = 30
+
+
+def answer_once_both_are_there(listener: socket.socket) -> None:
+    for connection in [listener.accept()[0] for _ in range(2)]:
+        with connection:
+            connection.settimeout(ENOUGH_S)
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}")
 
 
 def test_only_requests_that_succeeded_count_as_debits() -> None:
@@ -38,11 +52,32 @@ def test_a_batch_counts_as_its_debits() -> None:
 
 
 def test_our_own_processes_make_one_sample() -> None:
-    told = [[{"201": 3, "503": 1}, 0, 1.5, [100, 200, 300, 400]], [{"201": 1}, 1, 2.0, [500]]]
+    told = [
+        [{"201": 3, "503": 1}, 0, 10.0, 11.5, [100, 200, 300, 400]],
+        [{"201": 1}, 1, 10.2, 12.0, [500]],
+    ]
     sample = client.merge(told, Run(UNIFORM, 2, 1))
     assert (sample.debits, sample.refused, sample.lost, sample.rate) == (4, 1, 1, 2)
     assert (sample.p50_ms, sample.p99_ms, sample.longest_ms) == (0.3, 0.5, 0.5)
     assert (sample.in_flight_max, sample.statuses) == (3, {201: 4, 503: 1})
+
+
+def test_processes_that_run_one_after_the_other_count_the_time_of_both() -> None:
+    told = [[{"201": 30}, 0, 10.0, 13.0, [100]], [{"201": 30}, 0, 13.0, 16.0, [100]]]
+    assert client.merge(told, Run(UNIFORM, 2, 3)).rate == 10
+
+
+def test_our_own_processes_send_side_by_side() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        ThreadPoolExecutor() as pool,
+    ):
+        listener.settimeout(ENOUGH_S)
+        answering = pool.submit(answer_once_both_are_there, listener)
+        host, port = listener.getsockname()
+        sample = client.drive(Target(f"{host}:{port}", "token"), Run(UNIFORM, 2, 1))
+        answering.result()
+    assert sample.debits == 2
 
 
 @pytest.mark.parametrize("batch", [1, 100])

@@ -30,7 +30,8 @@ from bridge.domain.errors import BacklogFullError, StoppingError, UnavailableErr
 from bridge.domain.wallet import WalletId
 from bridge.store import ledger, renewals
 from bridge.store.database import Database
-from bridge.store.memory import Memory, Plan
+from bridge.store.memory import Memory
+from bridge.store.plan import Plan
 
 log = structlog.get_logger()
 

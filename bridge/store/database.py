@@ -4,7 +4,8 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from psycopg import AsyncConnection, Error
@@ -98,11 +99,11 @@ class Database:
         session = {**address, **_session(pooler=False), "autocommit": True}
         return Pipe(lambda: AsyncConnection.connect(**session), statements)
 
-    def pen(self) -> Pen | None:
-        """Return a connection of its own that need not wait to write; None on PostgreSQL."""
+    def pen(self, *setup: str) -> Pen | None:
+        """Return a connection of its own past SQLAlchemy, set up so; None on PostgreSQL."""
         if not self.is_sqlite:
             return None
-        self._pens.append(Pen(self._impatient, LOCK_WAIT_S, self._turns))
+        self._pens.append(Pen(partial(self._connected, setup), self._turns, LOCK_WAIT_S))
         return self._pens[-1]
 
     def checkpoint(self) -> None:
@@ -148,16 +149,18 @@ class Database:
         finally:
             self._turns.end()
 
-    def _impatient(self) -> sqlite3.Connection:
+    def _connected(self, setup: Sequence[str]) -> sqlite3.Connection:
         [file], more = self._writer.dialect.create_connect_args(self.url)
         connection = sqlite3.connect(
             file,
             isolation_level=None,
-            timeout=0,
+            timeout=LOCK_WAIT_S,
             check_same_thread=False,
             uri=bool(more.get("uri")),
         )
         _prepare(connection)
+        for statement in setup:
+            connection.execute(statement)
         return connection
 
 

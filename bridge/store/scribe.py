@@ -1,89 +1,54 @@
-"""SQLite written from an event loop, one piece of work at a time; a thread does the waiting.
+"""SQLite written from an event loop: rows in a row, each answer handed to a function.
 
-To write is computing, which the event loop does itself. To commit is to wait for the disk; and
-where somebody else writes, that is to be waited for.
+It is to SQLite what `pipe` is to PostgreSQL. A thread does the waiting, for the disk and for other
+writers; the driver lets the interpreter go while it executes a statement.
 """
 
 import asyncio
-import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 from bridge.store.pen import Pen
 
-Work = Callable[[Pen], None]
 Answer = Callable[[Exception | None], None]
 
 
 class Scribe:
-    """Does pieces of work with a pen, each in a database transaction of its own."""
+    """A pen that writes by one statement, in a thread."""
 
-    def __init__(self, pen: Pen) -> None:
+    def __init__(self, pen: Pen, statement: str) -> None:
         self._pen = pen
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: deque[tuple[Work, Answer]] = deque()
-        self._busy = False
-        self._left: SimpleQueue[tuple[Callable[[], None], Answer] | None] = SimpleQueue()
+        self._statement = statement
+        self._open = False
+        self._asked: SimpleQueue[tuple[Sequence[Any], Answer] | None] = SimpleQueue()
 
     def open(self) -> None:
-        """Begin to work in this event loop, unless that was done."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            args = (self._loop,)
-            threading.Thread(target=self._wait, args=args, name="scribe", daemon=True).start()
+        """Begin to work for this event loop, unless that was done."""
+        if not self._open:
+            self._open = True
+            args = (asyncio.get_running_loop(),)
+            threading.Thread(target=self._work, args=args, name="scribe", daemon=True).start()
 
-    def ask(self, work: Work, answer: Answer) -> None:
-        """Do work behind all that was asked before, and answer in the loop once it is committed.
+    def ask(self, parameters: Sequence[Any], answer: Answer) -> None:
+        """Execute the statement behind all that was asked before, and answer in the loop.
 
-        With None, or with what went wrong: then nothing was written, and the answer may come
-        before those to earlier work.
+        With None once it is committed, or with what went wrong: then nothing was written.
         """
-        self._waiting.append((work, answer))
-        self._write()
+        self._asked.put((parameters, answer))
 
     def close(self) -> None:
         """Do nothing more."""
-        self._left.put(None)
+        self._asked.put(None)
 
-    def _write(self) -> None:
-        while self._waiting and not self._busy:
-            work, answer = self._waiting.popleft()
-            left = self._pen.commit
-            try:
-                self._pen.begin()
-                work(self._pen)
-            except sqlite3.OperationalError:  # mostly since somebody else writes
-                self._pen.give_up()
-                left = partial(self._do_patiently, work)
-            except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
-                self._pen.give_up()
-                answer(error)
-                continue
-            self._busy = True
-            self._left.put((left, answer))
-
-    def _do_patiently(self, work: Work) -> None:
-        self._pen.begin(patiently=True)
-        work(self._pen)
-        self._pen.commit()
-
-    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        while (rest := self._left.get()) is not None:
-            left, answer = rest
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (asked := self._asked.get()) is not None:
+            parameters, answer = asked
             failed = None
             try:
-                left()
-            except Exception as error:  # noqa: BLE001 - as above
-                self._pen.give_up()
+                self._pen.write(self._statement, parameters)
+            except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
                 failed = error
-            loop.call_soon_threadsafe(self._done, answer, failed)
+            loop.call_soon_threadsafe(answer, failed)
         self._pen.close()
-
-    def _done(self, answer: Answer, error: Exception | None) -> None:
-        """Let the disk work on what is next while the last is answered."""
-        self._busy = False
-        self._write()
-        answer(error)

@@ -24,9 +24,10 @@ from bridge.store import ledger, reports, tables
 from bridge.store import memory as remembering
 from bridge.store.batcher import Batcher
 from bridge.store.database import Connection, Database
-from bridge.store.memory import Memory, Plan
+from bridge.store.memory import Memory
 from bridge.store.pen import Pen
 from bridge.store.pipe import Answer, Pipe, Rows
+from bridge.store.plan import Plan
 from tests.store.drafting import (
     NOON,
     adjustment,
@@ -40,6 +41,8 @@ from tests.store.drafting import (
     problems,
     summary,
 )
+from tests.store.test_store_bulk import TEXTS
+from tests.store.writing import Guided
 
 WAIT_S = 30
 """How long a test waits for what must come."""
@@ -224,6 +227,24 @@ def test_a_remembered_wallet_is_written_at_once(database: Database, memory: Memo
     assert [outcome.entry for outcome in outcomes] == entries(database)[1:]
     assert balance(database) == 50
     assert problems(database) == []
+
+
+def test_what_debits_say_is_written_as_it_was_decided(database: Database, memory: Memory) -> None:
+    said = [
+        debit(1, key=f"{n} {text}", reference=text, description=text)
+        for n, text in enumerate(TEXTS)
+    ]
+    plan, moved = written(memory, *said, debit(1, tenant_id="beta"))
+    assert moved == {ACME, BETA}
+    decided = [outcome.entry for outcome in plan.outcomes if outcome]
+    assert decided == entries(database)[1:] + entries(database, "beta")[1:]
+    assert problems(database) == []
+
+
+def test_a_digest_of_any_size_is_written(database: Database, batcher: Batcher) -> None:
+    [outcome] = ask(batcher, debit(30)._replace(digest=b"short"))
+    assert outcome.entry == entries(database)[-1]
+    assert outcome.entry.request_digest == b"short"
 
 
 def test_what_was_written_is_remembered_in_turn(database: Database, memory: Memory) -> None:
@@ -458,40 +479,28 @@ class Cut(Pipe):
         super().ask(name, parameters, lose)
 
 
-class Blunt(Pen):
-    """A pen whose commits may fail."""
-
-    def __init__(self, whole: Pen, sever: Callable[[], None]) -> None:
-        vars(self).update(vars(whole))
-        self._sever = sever
-
-    def commit(self) -> None:
-        try:
-            self._sever()
-        except UnavailableError:
-            self.give_up()
-            raise
-        super().commit()
-
-
 class Severed(Database):
-    """A database of which a commit fails, or its answer gets lost, once, when it is told to."""
+    """A database of which a commit's answer gets lost, once, when it is told to."""
 
     severed = False
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        with super().write() as tx:
+        with self._severing(), super().write() as tx:
             yield tx
-        self._sever()
 
     def pipe(self, statements: Mapping[str, str]) -> Pipe | None:
         pipe = super().pipe(statements)
         return pipe and Cut(pipe, self._sever)
 
-    def pen(self) -> Pen | None:
-        pen = super().pen()
-        return pen and Blunt(pen, self._sever)
+    def pen(self, *setup: str) -> Pen | None:
+        pen = super().pen(*setup)
+        return pen and Guided(pen, self._severing)
+
+    @contextlib.contextmanager
+    def _severing(self) -> Iterator[None]:
+        yield
+        self._sever()
 
     def _sever(self) -> None:
         if self.severed:
@@ -499,7 +508,7 @@ class Severed(Database):
             raise UnavailableError("the connection was lost")
 
 
-def test_a_commit_that_failed_or_whose_answer_was_lost_is_made_once(
+def test_a_commit_whose_answer_was_lost_is_made_once(
     database_url: str, clock: Clock, way: str
 ) -> None:
     database = Severed(database_url)

@@ -1,4 +1,4 @@
-"""A pen tells of whatever was not written, and never stands in the way of other writers."""
+"""A pen writes whole statements or nothing, and never stands in the way of other writers."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,16 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bridge.domain.errors import UnavailableError
 from bridge.store.pen import Pen
 from bridge.store.turns import Turns
 from tests.store.writing import ADD, blank, opened, words
-
-
-class Weak(sqlite3.Connection):
-    """A connection that cannot take anything back, as where the disk does not answer."""
-
-    def rollback(self) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
 
 
 @pytest.fixture
@@ -25,45 +19,44 @@ def file(tmp_path: Path) -> Path:
     return blank(tmp_path / "words.db")
 
 
-def pen_for(file: Path, kind: type[sqlite3.Connection] = sqlite3.Connection) -> Pen:
-    return Pen(partial(opened, file, kind), 1, Turns())
+@pytest.fixture
+def turns() -> Turns:
+    return Turns()
 
 
 @pytest.fixture
-def pen(file: Path) -> Iterator[Pen]:
-    with closing(pen_for(file)) as pen:
+def pen(file: Path, turns: Turns) -> Iterator[Pen]:
+    with closing(Pen(partial(opened, file), turns, patience_s=0)) as pen:
         yield pen
 
 
-def test_what_is_committed_is_written_and_what_is_given_up_is_not(file: Path, pen: Pen) -> None:
-    pen.begin()
-    assert pen.write(ADD, [["kept"], ["too"]]) == 2
-    pen.commit()
-    pen.begin()
-    pen.write(ADD, [["given up"]])
-    assert pen.read("SELECT count(*) FROM words") == [(3,)]
-    pen.give_up()
-    assert words(file) == ["kept", "too"]
+def test_what_is_written_is_committed_at_once(file: Path, pen: Pen) -> None:
+    pen.write(ADD, ["kept"])
+    assert words(file) == ["kept"]
+    assert pen.read("SELECT count(*) FROM words WHERE word = ?", "kept") == [(1,)]
 
 
-def test_a_commit_of_what_was_lost_meanwhile_is_refused(file: Path, pen: Pen) -> None:
-    pen.begin()
-    pen.write(ADD, [["lost"]])
+def test_a_statement_that_fails_leaves_nothing_and_holds_up_nobody(file: Path, pen: Pen) -> None:
+    pen.write(ADD, ["kept"])
+    with pytest.raises(sqlite3.IntegrityError):
+        pen.write("INSERT INTO words VALUES (?), (?)", ["half", "kept"])
+    with closing(opened(file)) as stranger:
+        stranger.execute(ADD, ["strange"])
+    pen.write(ADD, ["later"])
+    assert words(file) == ["kept", "strange", "later"]
+
+
+def test_while_another_thread_writes_nothing_is_written(file: Path, pen: Pen, turns: Turns) -> None:
+    assert turns.take(0)
+    with pytest.raises(UnavailableError, match="other threads"):
+        pen.write(ADD, ["too early"])
+    turns.end()
+    pen.write(ADD, ["kept"])
+    assert words(file) == ["kept"]
+
+
+def test_one_that_was_closed_is_opened_again(file: Path, pen: Pen) -> None:
+    pen.write(ADD, ["kept"])
     pen.close()
-    with pytest.raises(sqlite3.OperationalError, match="no transaction is active"):
-        pen.commit()
-    assert words(file) == []
-
-
-def test_who_cannot_take_something_back_holds_up_nobody(file: Path, pen: Pen) -> None:
-    with closing(pen_for(file, Weak)) as weak:
-        weak.begin()
-        weak.write(ADD, [["given up"]])
-        weak.give_up()
-        pen.begin()
-        pen.write(ADD, [["kept"]])
-        pen.commit()
-        weak.begin()
-        weak.write(ADD, [["later"]])
-        weak.commit()
-    assert words(file) == ["kept", "later"]
+    pen.write(ADD, ["too"])
+    assert words(file) == ["kept", "too"]

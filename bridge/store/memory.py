@@ -225,7 +225,4 @@ _WANTED = listed(WALLETS, WalletId._fields)
 _RECALL, _RECALL_EACH = (
     statement(dialect, WALLETS, _WANTED, Wallet._fields) for dialect in ("postgresql", "sqlite")
 )
-_STATEMENTS = {
-    name: planning.numbered(said)
-    for name, said in {"recall": _RECALL, **planning.STATEMENTS}.items()
-}
+_STATEMENTS = {"recall": _RECALL, **planning.STATEMENTS}

@@ -6,8 +6,10 @@ wait: more work than a debit. Here the socket stays registered, and one question
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from psycopg import AsyncConnection, Error, IntegrityError, InterfaceError, errors, pq
@@ -24,7 +26,7 @@ _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 
 
 class Pipe:
-    """A connection in autocommit, with statements prepared by name."""
+    """A connection in autocommit, with the driver's statements prepared by name."""
 
     def __init__(self, connect: Connect, statements: Mapping[str, str]) -> None:
         self._connect = connect
@@ -73,7 +75,7 @@ class Pipe:
             connection = await self._connect()
             try:
                 for name, statement in self._statements.items():
-                    await connection.execute(f"PREPARE {name} AS {statement}".encode())
+                    await connection.execute(f"PREPARE {name} AS {_numbered(statement)}".encode())
             except BaseException:
                 connection.pgconn.finish()
                 raise
@@ -156,6 +158,12 @@ class Pipe:
         waiting, self._waiting, self._found = self._waiting, deque(), []
         for answer in waiting:
             answer(error)
+
+
+def _numbered(statement: str) -> str:
+    """Return a driver's statement as PostgreSQL prepares it."""
+    numbers = count(1)
+    return re.sub("%s", lambda _: f"${next(numbers)}", statement)
 
 
 def _rows(result: pq.abc.PGresult, connection: AsyncConnection[Any]) -> Rows | Exception:

@@ -6,10 +6,8 @@ view's trigger writes to all tables. Row by row, the driver would let other thre
 and then wait for them (docs/decisions/0034).
 """
 
-import re
 from collections.abc import Container, Iterable, Sequence
 from hashlib import sha256
-from itertools import count
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -75,12 +73,6 @@ def asked(plan: Plan) -> tuple[str, Sequence[str | None]]:
     return "move", (*listed_all, now)
 
 
-def numbered(statement: str) -> str:
-    """Return a driver's statement as PostgreSQL prepares it."""
-    numbers = count(1)
-    return re.sub("%s", lambda _: f"${next(numbers)}", statement)
-
-
 _NEW = Listing.of("new", *WALLETS.columns, number="BIGINT", before="TEXT", first="BIGINT")
 _ENTERED = Listing.of("entry", *ENTRIES.columns, number="BIGINT")
 
@@ -110,6 +102,7 @@ STATEMENTS = {
     "move": _move(_NEW.read("postgresql"), _ENTERED.read("postgresql")),
     "move_one": _move(_NEW.read_one(), _ENTERED.read_one()),
 }
+"""What writes a plan: many entries, or one."""
 
 
 # SQLite: all wallets are written or, where one is not as remembered, none. Hardly anybody else
@@ -134,7 +127,7 @@ class _Packed:
         rows = list(rows)
         octets = [part for row in rows for part in self._pick_octets(row)]
         if set(map(len, octets)) != {_HASH_SIZE}:
-            raise ValueError("octets are as many as a hash has")
+            raise ValueError("there are octets that are no hash")
         return as_json(list(map(self._pick_others, rows))), b"".join(octets)
 
     def read(self, name: str, octets: str) -> str:
@@ -190,3 +183,4 @@ SETUP = (_VIEW, _trigger())
 """What makes the view, which only the connection has that makes it."""
 
 INSERT = f"INSERT INTO temp.moves VALUES ({', '.join('?' * len(_ROW))})"
+"""What takes the row that `inserted` returns."""

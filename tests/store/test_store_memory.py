@@ -480,9 +480,13 @@ class Cut(Pipe):
 
 
 class Severed(Database):
-    """A database of which a commit's answer gets lost, once, when it is told to."""
+    """A database of which a commit fails, or its answer gets lost, once, when it is told to.
+
+    In the event loop PostgreSQL's answer gets lost.
+    """
 
     severed = False
+    early = False
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -499,6 +503,8 @@ class Severed(Database):
 
     @contextlib.contextmanager
     def _severing(self) -> Iterator[None]:
+        if self.early:
+            self._sever()
         yield
         self._sever()
 
@@ -508,10 +514,12 @@ class Severed(Database):
             raise UnavailableError("the connection was lost")
 
 
-def test_a_commit_whose_answer_was_lost_is_made_once(
-    database_url: str, clock: Clock, way: str
+@pytest.mark.parametrize("early", [True, False], ids=["failed", "answer lost"])
+def test_a_commit_that_failed_or_whose_answer_was_lost_is_made_once(
+    database_url: str, clock: Clock, way: str, early: bool
 ) -> None:
     database = Severed(database_url)
+    database.early = early
     with contextlib.closing(database), working(database, clock, way) as batcher:
         ask(batcher, adjustment(100))
         database.severed = True

@@ -30,6 +30,7 @@ from bridge.notify.mail import MailEndpoint, Relay
 from bridge.notify.publish import Publisher, Subscriber
 from bridge.notify.sender import Endpoint, Sender
 from bridge.notify.signing import read_secret
+from bridge.store.balances import Balances
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.leases import Leases
@@ -52,6 +53,7 @@ class Wiring:
         self.clock = clock
         self.database = Database(config.database_url, pooler=config.database.pooler)
         self.batcher = Batcher(self.database, clock)
+        self.balances = Balances(self.database)
         leases = Leases(self.database, clock, holder or _this_process())
         self.context = Context(self.database, leases, clock)
         self._clients: dict[str, Client] = {}
@@ -167,6 +169,7 @@ class Wiring:
         return Services(
             database=self.database,
             batcher=self.batcher,
+            balances=self.balances,
             clock=self.clock,
             storefronts={one.name: self._for_api(one) for one in self.config.storefronts},
             tenant_pattern=self.config.crediting.tenant_pattern,

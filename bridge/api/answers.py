@@ -9,8 +9,7 @@ from bridge.api.problems import Problem
 from bridge.domain import entry as ledger
 from bridge.domain.clock import Instant, isoformat
 from bridge.domain.wallet import Wallet
-from bridge.store import reports
-from bridge.store.shown import shown
+from bridge.store import reports, shown
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
@@ -46,7 +45,7 @@ class Entry(BaseModel):
     @classmethod
     def of(cls, entry: ledger.Entry) -> Self:
         """Show an entry."""
-        return cls(**shown(entry))
+        return cls(**shown.shown(entry))
 
 
 class Entries(BaseModel):
@@ -119,14 +118,7 @@ class Balance(BaseModel):
     @classmethod
     def of(cls, wallet: Wallet, now: Instant) -> Self:
         """Show a wallet as it stood at a time."""
-        return cls(
-            balance=wallet.balance,
-            held=wallet.held,
-            available=wallet.available,
-            currency=wallet.currency,
-            version=wallet.version,
-            as_of=isoformat(now),
-        )
+        return cls(**shown.balance(wallet, now))
 
 
 class Tenant(BaseModel):

@@ -1,15 +1,15 @@
-"""The express lane: debits, which are most of what a SaaS core asks, past the framework and ASGI.
+"""The express lane: most of what a SaaS core asks goes past the framework and ASGI.
 
-It takes only requests that are plainly good, as they come from the socket, and answers with one
-write and without a task: the way through the server and the framework costs more than a debit.
-Whatever else a request may be goes on to them as it came, so that one place refuses and explains;
-both make the same drafts and the same answers (docs/decisions/0017).
+These are debits and balance checks. It takes only requests that are plainly good, as they come from
+the socket, and answers with one write and without a task: the way through the server and the
+framework costs more than a debit. Whatever else a request may be goes on to them as it came, so
+that one place refuses and explains; both ask the same and answer alike (docs/decisions/0017).
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -18,13 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from bridge.api import middleware
 from bridge.api.auth import KeyRing
-from bridge.api.plain import LANES, Lane, headers
+from bridge.api.lanes import Ask, Lane, Reply, lane_of
+from bridge.api.plain import Headers, headers
 from bridge.api.services import Desk
-from bridge.domain.entry import Draft
-from bridge.domain.errors import BridgeError
-from bridge.domain.money import is_currency
-from bridge.domain.tenant import is_tenant_id
-from bridge.store.batcher import Result
 from bridge.store.keys import ApiKey
 
 PATIENCE_S = 1
@@ -36,7 +32,7 @@ class Request(NamedTuple):
 
     lane: Lane
     key: ApiKey
-    headers: Mapping[bytes, bytes]
+    headers: Headers
     body: bytes
     missing: int
     raw: bytes
@@ -44,7 +40,7 @@ class Request(NamedTuple):
 
 
 class Express:
-    """An ASGI app, and how its plain debits are read and posted past it.
+    """An ASGI app, and how its plain requests are read past it.
 
     `refusing` makes the app that answers with an error.
     """
@@ -65,35 +61,23 @@ class Express:
         """Read what arrived; None unless it begins with a whole head that is plainly good."""
         since = time.perf_counter()
         start, end = raw.find(b"\r\n"), raw.find(b"\r\n\r\n")
-        lane = LANES.get(raw[:start])
+        lane = lane_of(raw[:start])
         # A log that tells of every request is written where all requests come by.
         if lane is None or _telling_all():
             return None
         found = headers(raw, start + 2, end + 2)
         scheme, _, token = found.get(b"authorization", b"").partition(b" ")
         key = self._ring.at_once(token.decode()) if scheme == b"Bearer" else None
-        if key is None or "debit" not in key.scopes:
+        length = lane.length(found)
+        if key is None or lane.scope not in key.scopes or length is None:
             return None
         body = raw[end + 4 :]
-        missing = int(found[b"content-length"]) - len(body)
-        return Request(lane, key, found, body, missing, raw, since)
+        return Request(lane, key, found, body, length - len(body), raw, since)
 
-    def drafts(self, request: Request) -> list[Draft] | None:
-        """Return what a whole request asks for, None where it is not plainly good."""
-        drafts = request.lane.read(request.body, request.key.name, request.headers)
-        pattern = self._services.tenant_pattern
-        good = drafts and all(
-            is_tenant_id(draft.tenant_id, pattern) and is_currency(draft.currency)
-            for draft in drafts
-        )
-        return drafts if good else None
-
-    def post(self, drafts: Sequence[Draft], answer: Callable[[Result], None]) -> None:
-        """Post drafts in one commit that other requests share."""
-        try:
-            self._services.batcher.hand_in(drafts, answer)
-        except BridgeError as error:
-            answer(error)
+    def read(self, request: Request) -> Ask | None:
+        """Return what asks for the reply to a whole request, None where it is not plainly good."""
+        caller = request.key.name
+        return request.lane.read(self._services, caller, request.headers, request.body)
 
     def refusal(self, request: Request, error: Exception) -> ASGIApp:
         """Return the app that explains to a request why it is refused."""
@@ -111,10 +95,10 @@ def _telling_all() -> bool:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, but plain debits of an `Express` are served before it parses them.
+    """uvicorn's protocol, but plain requests to an `Express` are served before it parses them.
 
-    `_unread` is what may be a plain debit, or came behind one that is being served. `_within` tells
-    that uvicorn has read a part of a request, `_last` that no other request is to be served.
+    `_unread` is what may be a plain request, or came behind one that is being served. `_within`
+    tells that uvicorn has read a part of a request, `_last` that no other is to be served.
     """
 
     _express: Express | None = None
@@ -130,7 +114,7 @@ class Protocol(HttpToolsProtocol):
         self._express = self.app if isinstance(self.app, Express) else None
 
     def data_received(self, data: bytes) -> None:
-        """Serve what arrived where it is a plain debit, or let uvicorn read it."""
+        """Serve what arrived where it is a plain request, or let uvicorn read it."""
         self._unread += data
         if self._serving:
             self.flow.pause_reading()
@@ -177,13 +161,13 @@ class Protocol(HttpToolsProtocol):
         return request if request and request.missing >= 0 else None
 
     def _serve(self, express: Express, request: Request) -> None:
-        drafts = express.drafts(request)
-        if drafts is None:
+        ask = express.read(request)
+        if ask is None:
             self._hand_over()
         else:
             self._taken()
             self._serving = True
-            express.post(drafts, partial(self._answer, express, request, drafts))
+            ask(partial(self._answer, express, request))
 
     def _taken(self) -> bytes:
         """Return what was unread, which somebody takes now."""
@@ -198,27 +182,28 @@ class Protocol(HttpToolsProtocol):
         if unread := self._taken():
             super().data_received(unread)
 
-    def _answer(
-        self, express: Express, request: Request, drafts: Sequence[Draft], result: Result
-    ) -> None:
+    def _answer(self, express: Express, request: Request, reply: Reply) -> None:
         self._serving = False
         if self.transport.is_closing():
             seconds = time.perf_counter() - request.since
             middleware.count(request.lane.path, middleware.CLIENT_GONE, seconds)
             return
         try:
-            if isinstance(result, Exception):
-                raise result  # noqa: TRY301 - all errors are explained in one place
-            status, more, body = request.lane.answer(drafts, result)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._refuse(express, request, error)
+            told = reply()
+        except Exception as error:  # noqa: BLE001 - all errors are explained in one place
+            self._pass_on(request, express.refusal(request, error))
             return
+        if told is None:
+            self._pass_on(request, express)
+            return
+        status, more, body = told
         name = middleware.request_name([request.headers.get(b"x-request-id", b"")])
         middleware.count(request.lane.path, status, time.perf_counter() - request.since)
         self._write(_HEAD % (_STATUS[status], name.encode(), len(body), more), body)
 
-    def _refuse(self, express: Express, request: Request, error: Exception) -> None:
-        self.app = express.refusal(request, error)
+    def _pass_on(self, request: Request, app: ASGIApp) -> None:
+        """Let uvicorn read a request after all, and this app answer it."""
+        express, self.app = self.app, app
         super().data_received(request.raw)
         self.app = express
         if self._last:

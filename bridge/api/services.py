@@ -20,6 +20,7 @@ from bridge.domain.entry import Draft, Outcome
 from bridge.domain.errors import BacklogFullError
 from bridge.domain.renewal import Renewal
 from bridge.domain.signing import Keys
+from bridge.store.balances import Balances
 from bridge.store.batcher import Batcher, Result
 from bridge.store.database import READERS_MAX, Database
 from bridge.store.deposits import Deposit
@@ -80,7 +81,7 @@ class RenewalDesk(Protocol):
 class Services(NamedTuple):
     """Everything the API needs from outside.
 
-    The batcher answers in the event loop: it was started in it.
+    The batcher answers in the event loop: it was started in it. So do the balances.
     `reconcile` starts a run in the background and returns its id; it may raise a BridgeError.
     `nudge` tells that a hint arrived for a storefront and returns at once. `ready` says why
     requests cannot be served yet; an empty list means ready. Without `deposits` none can be
@@ -91,6 +92,7 @@ class Services(NamedTuple):
 
     database: Database
     batcher: Batcher
+    balances: Balances
     clock: Clock
     storefronts: Mapping[str, Storefront]
     tenant_pattern: re.Pattern[str]

@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import compress
-from typing import Any
 
 import structlog
 
@@ -21,11 +20,12 @@ from bridge.domain.clock import Instant
 from bridge.domain.entry import POSTED, Draft, Entry, Kind, Outcome
 from bridge.domain.posting import Books, decide
 from bridge.domain.wallet import Wallet, WalletId
+from bridge.store import lookup
 from bridge.store import plan as planning
-from bridge.store.among import listed, statement
 from bridge.store.database import Database
+from bridge.store.lookup import Lookup
 from bridge.store.pipe import Rows
-from bridge.store.plan import WALLETS, Move, Plan
+from bridge.store.plan import Move, Plan
 from bridge.store.scribe import Scribe
 
 log = structlog.get_logger()
@@ -43,9 +43,10 @@ class Memory:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._wallets: dict[WalletId, Wallet] = {}
-        self._pipe = database.pipe(_STATEMENTS)
-        # One to read, since the other one may just be committing.
-        self._reader, self._writer = database.pen(), database.pen(*planning.SETUP)
+        self._pipe = database.pipe(lookup.STATEMENTS | planning.STATEMENTS)
+        self._writer = database.pen(*planning.SETUP)
+        # A pen of its own, since the other one may just be committing.
+        self._lookup = Lookup(self._pipe, database.pen())
         self._scribe = Scribe(self._writer, planning.INSERT) if self._writer else None
 
     def can_ask(self) -> bool:
@@ -58,20 +59,14 @@ class Memory:
     def ask_recall(self, drafts: Iterable[Draft], then: Callable[[], None]) -> None:
         """Look up the wallets of debits that are not remembered, then call, in the event loop."""
 
-        def learn(answer: Rows | Exception) -> None:
-            with _failing_quietly():
-                self._recall(_rows(answer))
+        def learn(wallets: Iterable[Wallet]) -> None:
+            self._learn(wallet for wallet in wallets if wallet.id not in self._wallets)
             then()
 
-        missing = self._missing(drafts)
-        if missing and self._pipe is not None:
-            self._pipe.ask("recall", _WANTED.said("postgresql", sorted(missing)), learn)
-            return
-        if missing and self._reader is not None:
-            asked = _WANTED.said("sqlite", sorted(missing))
-            with _failing_quietly():
-                self._recall(self._reader.read(_RECALL_EACH, *asked))
-        then()
+        if missing := self._missing(drafts):
+            self._lookup.ask(missing, learn)
+        else:
+            then()
 
     def plan(self, drafts: Sequence[Draft], recorded_at: Instant) -> Plan:
         """Decide debits on remembered wallets, and remember those as they will be left.
@@ -126,12 +121,9 @@ class Memory:
 
     def hang_up(self) -> None:
         """Ask nothing more in the event loop; to be called in it."""
-        if self._pipe is not None:
-            self._pipe.close()
+        self._lookup.close()  # and the pipe
         if self._scribe is not None:
             self._scribe.close()
-        if self._reader is not None:
-            self._reader.close()
 
     def forget(self, plan: Plan, moved: Container[WalletId]) -> None:
         """Forget the wallets of a plan that were not written."""
@@ -174,15 +166,10 @@ class Memory:
         }
         return {i: self._wallets[i] for i in ids if i.tenant_id not in unsure}
 
-    def _recall(self, wallets: Iterable[Iterable[Any]]) -> None:
-        found = (wallet for wallet in map(Wallet._make, wallets) if wallet.id not in self._wallets)
-        self._learn(found)
-
-    def _learn(self, wallets: Iterable[Iterable[Any]]) -> None:
+    def _learn(self, wallets: Iterable[Wallet]) -> None:
         if len(self._wallets) >= WALLETS_MAX:
             self._wallets.clear()
-        for wallet in map(Wallet._make, wallets):
-            self._wallets[wallet.id] = wallet
+        self._wallets.update((wallet.id, wallet) for wallet in wallets)
 
     def _moved(self, plan: Plan) -> set[WalletId]:
         if self._writer is not None:
@@ -219,10 +206,3 @@ def _entries(ids: Iterable[WalletId], decided: Iterable[Outcome]) -> dict[Wallet
         else:
             others.add(wallet_id.tenant_id)
     return {i: entries for i, entries in found.items() if i.tenant_id not in others}
-
-
-_WANTED = listed(WALLETS, WalletId._fields)
-_RECALL, _RECALL_EACH = (
-    statement(dialect, WALLETS, _WANTED, Wallet._fields) for dialect in ("postgresql", "sqlite")
-)
-_STATEMENTS = {"recall": _RECALL, **planning.STATEMENTS}

@@ -1,10 +1,11 @@
-"""Entries as callers, and whoever is told of them, get them."""
+"""Entries and balances as callers, and whoever is told of them, get them."""
 
 import json
 from typing import Any
 
-from bridge.domain.clock import isoformat
+from bridge.domain.clock import Instant, isoformat
 from bridge.domain.entry import Entry, Kind
+from bridge.domain.wallet import Wallet
 
 
 def shown(entry: Entry) -> dict[str, Any]:
@@ -31,4 +32,16 @@ def shown(entry: Entry) -> dict[str, Any]:
         "occurred_at": recorded_at if happened_then else isoformat(entry.occurred_at),
         "recorded_at": recorded_at,
         "hash": entry.hash.hex(),
+    }
+
+
+def balance(wallet: Wallet, now: Instant) -> dict[str, Any]:
+    """Return the members of a `Balance`: a wallet as it stood at a time."""
+    return {
+        "balance": wallet.balance,
+        "held": wallet.held,
+        "available": wallet.available,
+        "currency": wallet.currency,
+        "version": wallet.version,
+        "as_of": isoformat(now),
     }

@@ -21,6 +21,7 @@ from bridge.domain.signing import derived
 from bridge.domain.tenant import DEFAULT_PATTERN
 from bridge.notify.publish import Subscriber
 from bridge.store import keys, runs
+from bridge.store.balances import Balances
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.leases import Leases
@@ -49,6 +50,7 @@ class Api:
         self.database = database
         self.clock = clock
         self.batcher = Batcher(database, clock)
+        self.balances = Balances(database)
         self.nudged: list[str] = []
         self.compared: list[Comparison] = []
         self.reasons: list[str] = []
@@ -57,6 +59,7 @@ class Api:
         self.services = Services(
             database=database,
             batcher=self.batcher,
+            balances=self.balances,
             clock=clock,
             storefronts={
                 "main": Storefront("main", Rules(), (SECRET,)),
@@ -145,8 +148,12 @@ class Api:
         return self._runner.run(gather())
 
     def stop(self) -> None:
-        """Stop the batcher, while the event loop runs as it does in the daemon."""
-        self._runner.run(asyncio.to_thread(self.batcher.stop))
+        """Stop as the daemon does: while the event loop runs."""
+        self._runner.run(self._stop())
+
+    async def _stop(self) -> None:
+        self.balances.close()
+        await asyncio.to_thread(self.batcher.stop)
 
     def fund(self, amount: int, tenant_id: str = "acme", currency: str = "EUR") -> None:
         """Give a tenant a balance, under a key of its own."""

@@ -32,6 +32,8 @@ from tests.conftest import FakeClock
 from tests.store.drafting import adjustment, posted
 
 BATCH = "/v1/debits/batch"
+BALANCE = "/v1/tenants/acme/balances/EUR"
+BALANCES = "/v1/tenants/{tenant_id}/balances/{currency}"
 API_KEYS = tables.table(tables.ApiKey)
 
 Headers = Mapping[bytes, bytes | None]
@@ -182,6 +184,16 @@ class Both(NamedTuple):
         """Ask both for a debit."""
         return self.ask(self.plain(body, path, headers))
 
+    def look(
+        self,
+        path: str,
+        key: str = "core",
+        headers: Headers = MappingProxyType({}),
+        method: str = "GET",
+    ) -> Reply:
+        """Ask both for what a key may read."""
+        return self.ask(look(self.tokens[key], path, headers)._replace(method=method))
+
     def plain(
         self, body: Any, path: str = "/v1/debits", headers: Headers = MappingProxyType({})
     ) -> Request:
@@ -201,6 +213,23 @@ def plain(token: bytes, body: Any, path: str, headers: Headers) -> Request:
     }
     sent = {name: value for name, value in {**usual, **headers}.items() if value is not None}
     return Request(tuple(sent.items()), (raw,), path=path)
+
+
+def look(token: bytes, path: str = BALANCE, headers: Headers = MappingProxyType({})) -> Request:
+    """A look at a balance as a SaaS core sends it, with some headers changed, or left out."""
+    usual: Headers = {b"host": b"bridge", b"authorization": b"Bearer " + token}
+    sent = {name: value for name, value in {**usual, **headers}.items() if value is not None}
+    return Request(tuple(sent.items()), (b"",), "GET", path)
+
+
+def open_balances(api: Api) -> None:
+    """Wait for the connection by which balances are looked up."""
+
+    async def opened() -> None:
+        while not api.balances.can_ask():  # noqa: ASYNC110 - it tells nobody when it is
+            await asyncio.sleep(0.001)
+
+    api._runner.run(opened())
 
 
 @pytest.fixture
@@ -245,6 +274,7 @@ def warm(both: Both) -> Both:
     for token in both.tokens.values():
         headers = ((b"authorization", b"Bearer " + token),)
         both.ask(Request(headers, method="GET", path="/v1/tenants"))
+    open_balances(both.apis[0])
     return both
 
 
@@ -402,6 +432,70 @@ def test_a_period_is_paid_once_by_every_way(warm: Both) -> None:
     ]
     assert (one["status"], one["entry"]) == ("replayed", first.body)
     assert other["status"] == "posted"
+
+
+LOOKS = {
+    "acme/balances/EUR": 200,
+    "rich/balances/EUR": 200,
+    "acme/balances/GBP": 200,  # zeros, since the tenant exists
+    "nobody/balances/EUR": 404,
+    "acme/balances/EUX": 422,
+    "acme/balances/eur": 422,
+    "acme/balances/EUR/": 404,
+    "acme/balances/": 404,
+    "acme/balances/EUR?as_of=now": 200,
+    "%61cme/balances/EUR": 200,
+    "a%2Fb/balances/EUR": 404,
+    "-acme/balances/EUR": 422,
+    f"{'a' * 129}/balances/EUR": 422,
+    "../tenants/acme/balances/EUR": 404,
+}
+
+
+def test_a_balance_is_answered_alike(warm: Both) -> None:
+    for name, status in LOOKS.items():
+        found = warm.look(f"/v1/tenants/{name}")
+        assert found.status == status, name
+    found = warm.look(BALANCE)
+    assert found.body["balance"] == 5000
+    assert found.counted == {(BALANCES, "200"): 1, (BALANCES, ""): 1}
+    assert found.logged == []
+
+
+LOOKING: dict[str, tuple[Headers, int]] = {
+    "a media type": ({b"content-type": b"application/json"}, 200),
+    "a length": ({b"content-length": b"0"}, 200),
+    "chunks": ({b"transfer-encoding": b"chunked"}, 200),
+    "an end": ({b"connection": b"close"}, 200),
+    "a name": ({b"x-request-id": b"r-1"}, 200),
+    "nobody": ({b"authorization": None}, 401),
+    "an unknown token": ({b"authorization": b"Bearer bridge_00000000_x"}, 401),
+}
+
+
+def test_odd_looks_at_a_balance_are_answered_alike(warm: Both) -> None:
+    for name, (headers, status) in LOOKING.items():
+        assert warm.look(BALANCE, headers=headers).status == status, name
+    assert warm.look(BALANCE, method="HEAD").status == 405
+    assert warm.look(BALANCE, key="gone").status == 403
+    assert warm.look(BALANCE, key="reader").status == 200
+
+
+def test_plain_looks_at_a_balance_do_not_reach_the_framework(money: Api) -> None:
+    money.fund(5000)
+    way = Way(warm_lane(money), money._runner, io.StringIO())
+    open_balances(money)
+    found = way.ask(look(money.token.encode()))
+    assert (found.status, found.body["available"]) == (200, 5000)
+
+
+def test_a_debit_and_the_looks_around_it_are_answered_in_order(warm: Both) -> None:
+    token = warm.tokens["core"]
+    asked = (look(token), plain(token, debit(1900), "/v1/debits", {}), look(token))
+    whole, alone = (way._runner.run(way.answers(asked)) for way in (warm.whole, warm.alone))
+    assert whole == alone
+    assert [reply.status for reply in whole] == [200, 201, 200]
+    assert [reply.body["balance"] for reply in whole[::2]] == [5000, 3100]
 
 
 HEADERS: dict[str, tuple[Headers, int]] = {

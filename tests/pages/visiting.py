@@ -21,6 +21,7 @@ from bridge.domain.renewal import Renewal
 from bridge.domain.signing import derived, seal
 from bridge.domain.tenant import DEFAULT_PATTERN
 from bridge.store import deposits, ledger, payment_requests, portal, reports
+from bridge.store.balances import Balances
 from bridge.store.batcher import Batcher
 from bridge.store.database import Database
 from bridge.store.deposits import Deposit
@@ -159,6 +160,7 @@ class Site:
         self.services = Services(
             database=database,
             batcher=Batcher(database, clock),
+            balances=Balances(database),
             clock=clock,
             storefronts={},
             tenant_pattern=re.compile(DEFAULT_PATTERN),

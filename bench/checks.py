@@ -49,6 +49,7 @@ _TWICE = """
 SELECT count(*) FROM
   (SELECT 1 FROM entries WHERE amount < 0 GROUP BY {key} HAVING count(*) > 1) AS twice
 """
+_SOME = "SELECT tenant_id, balance FROM wallets ORDER BY tenant_id LIMIT 100"
 _WAITING = "SELECT min(id) FROM outbox"
 # Of each wallet the events have to follow one another, up to its last version.
 _UNTOLD = """
@@ -93,6 +94,13 @@ def debits(rows: Rows) -> int:
     """Count the debits of a ledger."""
     [[count, _]] = rows(_DEBITS)
     return int(count)
+
+
+def require_told(rows: Rows, told: Callable[[str], int]) -> None:
+    """Raise SumCheckError unless looks tell the balances of some wallets as the ledger has them."""
+    for tenant_id, balance in rows(_SOME):
+        if (found := told(tenant_id)) != balance:
+            raise SumCheckError(f"{tenant_id} has {balance}, but was told {found}")
 
 
 def problems(before: Books, after: Books, sample: Sample) -> list[str]:

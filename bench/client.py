@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 
 import uvloop
 
-from bench.load import AMOUNT, CURRENCY, Run, Sample, Target, beginning, tenant
+from bench.load import AMOUNT, CURRENCY, Run, Sample, Target, balance_path, beginning, tenant
 from bench.processes import ROOT
 
 PROCESSES_MAX = 2
@@ -44,7 +44,7 @@ class Ask(NamedTuple):
 
 
 def drive(target: Target, run: Run) -> Sample:
-    """Send debits, one request at a time on each connection."""
+    """Send requests, one at a time on each connection."""
     begins = beginning()
     processes = min(PROCESSES_MAX, os.cpu_count() or 1, run.clients)
     asks = [
@@ -74,6 +74,7 @@ def merge(told: Sequence[Any], run: Run) -> Sample:
     answered = sum(number for status, number in statuses.items() if status < 300)
     return Sample(
         debits=answered * run.load.batch,
+        looks=0 if run.load.batch else answered,
         seconds=max(ended for *_, ended, _ in told) - min(began for _, _, began, *_ in told),
         in_flight_max=(run.clients + lost) * run.load.batch,
         p50_ms=took_us[len(took_us) // 2] / 1e3,
@@ -106,13 +107,14 @@ class Requests:
         self._ask = ask
         self._numbers = count()
         path = "/v1/debits/batch" if ask.batch > 1 else "/v1/debits"
-        self._head = (
-            f"POST {path} HTTP/1.1\r\nHost: {ask.address}\r\nAuthorization: Bearer {ask.token}\r\n"
-            "Content-Type: application/json\r\n"
-        )
+        self._usual = f"Host: {ask.address}\r\nAuthorization: Bearer {ask.token}\r\n"
+        self._head = f"POST {path} HTTP/1.1\r\n{self._usual}Content-Type: application/json\r\n"
 
     def next(self) -> bytes:
         """Return one request."""
+        if not self._ask.batch:
+            path = balance_path(self._tenant())
+            return f"GET {path} HTTP/1.1\r\n{self._usual}\r\n".encode()
         if self._ask.batch > 1:
             debits = [
                 self._debit(f',"idempotency_key":"{self._key()}"') for _ in range(self._ask.batch)
@@ -125,10 +127,12 @@ class Requests:
     def _key(self) -> str:
         return f"{self._ask.beginning}-{next(self._numbers):09d}-{self._ask.number}"
 
+    def _tenant(self) -> str:
+        return tenant(1 + int(random.random() * self._ask.tenants))
+
     def _debit(self, more: str) -> str:
-        name = tenant(1 + int(random.random() * self._ask.tenants))
         return (
-            f'{{"tenant_id":"{name}","amount":{AMOUNT},"currency":"{CURRENCY}",'
+            f'{{"tenant_id":"{self._tenant()}","amount":{AMOUNT},"currency":"{CURRENCY}",'
             f'"purpose":"plan_renewal"{more}}}'
         )
 

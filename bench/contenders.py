@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import httpx
+
 from bench import generator, peer
-from bench.checks import Books, Rows, debits, read, read_told, require
+from bench.checks import Books, Rows, debits, read, read_told, require, require_told
 from bench.homes import Home
 from bench.installation import Daemon, Installation
-from bench.load import FUNDS, TENANTS, Load, Run, Sample, Target, tenant
+from bench.load import FUNDS, TENANTS, Load, Run, Sample, Target, balance_path, tenant
 from bench.processes import running, wait_for
 
 BRIDGE = "bridge"
@@ -76,11 +78,19 @@ class Http(NamedTuple):
         """Let the generator send, and wait until what it left in flight is in the books."""
         run = Run(load, clients, seconds, self.pause_ms, self.statuses)
         sample = generator.drive(self.target, run)
+        if sample.looks:
+            require_told(self.rows, self._told)
         before, now = -1, debits(self.rows)
         while now != before:
             time.sleep(_SETTLED_S)
             before, now = now, debits(self.rows)
         return sample
+
+    def _told(self, tenant_id: str) -> int:
+        """Return the balance that a look tells, in minor units."""
+        headers = {"Authorization": f"Bearer {self.target.token}"}
+        url = f"http://{self.target.address}{balance_path(tenant_id)}"
+        return int(httpx.get(url, headers=headers, timeout=60).raise_for_status().json()["balance"])
 
     def books(self) -> Books:
         """Add up the ledger."""

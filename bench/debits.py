@@ -1,4 +1,4 @@
-"""Debits beside the ceiling and the naive peer: in every round, everybody in turn."""
+"""Debits and balance checks, beside the ceiling and the naive peer: in every round all in turn."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from bench.ceiling import LOOP, PGBENCH, Loop, Pgbench
 from bench.contenders import BRIDGE, PEER, Audited, Contender, bridge, naive_peer
 from bench.homes import POSTGRESQL, SQLITE, Cluster, Home
 from bench.installation import Installation, serving
-from bench.load import BATCH, BATCH_HOT, HOT, UNIFORM, Load
+from bench.load import BATCH, BATCH_HOT, HOT, LOOKS, UNIFORM, Load
 from bench.world import World, case, keep, progress
 
 Turn = tuple[str, Load, int]
@@ -25,6 +25,9 @@ TURNS: dict[str, Sequence[Turn]] = {
         (PGBENCH, UNIFORM, 32),
         (BRIDGE, UNIFORM, 256),
         (PEER, UNIFORM, 32),
+        (PEER, LOOKS, 32),
+        (BRIDGE, LOOKS, 32),
+        (BRIDGE, LOOKS, 1),
         (BRIDGE, UNIFORM, 1),
         (PGBENCH, UNIFORM, 1),
         (PGBENCH, HOT, 1),
@@ -38,6 +41,9 @@ TURNS: dict[str, Sequence[Turn]] = {
         (LOOP, UNIFORM, 1),
         (BRIDGE, UNIFORM, 32),
         (PEER, UNIFORM, 32),
+        (PEER, LOOKS, 32),
+        (BRIDGE, LOOKS, 32),
+        (BRIDGE, LOOKS, 1),
         (BRIDGE, UNIFORM, 256),
         (BRIDGE, UNIFORM, 1),
         (BRIDGE, HOT, 32),

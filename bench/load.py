@@ -18,7 +18,10 @@ CURRENCY = "EUR"
 
 
 class Load(NamedTuple):
-    """Debits spread evenly over some tenants, one or several in a request."""
+    """Debits spread evenly over some tenants, one or several in a request; with none, a look.
+
+    A look asks for a balance.
+    """
 
     name: str
     tenants: int
@@ -29,6 +32,7 @@ UNIFORM = Load("uniform", TENANTS)
 HOT = Load("hot", 1)
 BATCH = Load("batch uniform", TENANTS, 100)
 BATCH_HOT = Load("batch hot", 1, 100)
+LOOKS = Load("balance checks", TENANTS, 0)
 
 
 class Run(NamedTuple):
@@ -45,14 +49,14 @@ class Run(NamedTuple):
 
 
 class Target(NamedTuple):
-    """An HTTP server to send debits to: host and port, and the bearer token."""
+    """An HTTP server to send requests to: host and port, and the bearer token."""
 
     address: str
     token: str
 
 
 class Sample(NamedTuple):
-    """One run. Only debits answered as posted count.
+    """One run. Only debits answered as posted count, and looks answered with a balance.
 
     `in_flight_max` debits may be posted without an answer, because the run ended before it came.
     `refused` requests were answered otherwise, `lost` ones not at all (or too late).
@@ -66,12 +70,13 @@ class Sample(NamedTuple):
     longest_ms: float = 0.0
     refused: int = 0
     lost: int = 0
+    looks: int = 0
     statuses: Mapping[int, int] = MappingProxyType({})
 
     @property
     def rate(self) -> float:
-        """Debits per second."""
-        return self.debits / self.seconds
+        """Debits per second, or looks."""
+        return (self.debits + self.looks) / self.seconds
 
 
 def total(samples: Sequence[Sample]) -> Sample:
@@ -93,3 +98,8 @@ def tenant(number: int) -> str:
 def beginning() -> str:
     """Return how the keys of a run begin: later runs sort after earlier ones, as with UUIDv7."""
     return f"{time.time_ns() // 1_000_000:012x}"
+
+
+def balance_path(tenant_id: str) -> str:
+    """Return the path at which a tenant's balance is told."""
+    return f"/v1/tenants/{tenant_id}/balances/{CURRENCY}"

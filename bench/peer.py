@@ -142,7 +142,25 @@ def app() -> FastAPI:
     ) -> Entry:
         return post(session, debit, idempotency_key)
 
+    @service.get(
+        "/v1/tenants/{tenant_id}/balances/{currency}", dependencies=[Depends(authenticate)]
+    )
+    def get_balance(
+        tenant_id: str, currency: str, session: Annotated[Session, Depends(get_session)]
+    ) -> Wallet:
+        return look(session, tenant_id, currency)
+
     return service
+
+
+def look(session: Session, tenant_id: str, currency: str) -> Wallet:
+    """Return a wallet."""
+    wallet = session.exec(
+        select(Wallet).where(Wallet.tenant_id == tenant_id, Wallet.currency == currency)
+    ).one_or_none()
+    if wallet is None:
+        raise HTTPException(404, "no such wallet")
+    return wallet
 
 
 def post(session: Session, debit: Debit, key: str) -> Entry:

@@ -19,7 +19,7 @@ Written by `make bench`, wholly: run it, and this file tells of your machine.
 - **The ceiling** has no HTTP before it: one debit per commit, which is the insert of an idempotency
   key, the conditional update of the wallet and the insert of an entry. On PostgreSQL it is
   `pgbench` with prepared statements and one server-side function, on SQLite a bare loop.
-- **The naive peer** (`bench/peer.py`) has the same route behind FastAPI, uvicorn and a SQLModel
+- **The naive peer** (`bench/peer.py`) has the same routes behind FastAPI, uvicorn and a SQLModel
   session per request.
 - **A ratio** is taken within a round, in which everybody has a turn of some seconds. The tables
   have the median over the rounds and, in brackets, the lowest and the highest. Absolute figures
@@ -30,6 +30,10 @@ Written by `make bench`, wholly: run it, and this file tells of your machine.
   for each database `bridge verify` recomputes everything.
 """
 DEBITS = "`refused` is how many requests of a run were answered otherwise, or not at all."
+LOOKS = f"""\
+How often a second a balance can be asked for, of {TENANTS:,} tenants: `GET
+/v1/tenants/…/balances/EUR`. Each is read from the database, whoever wrote it last; after every run
+some are compared with the ledger."""
 TAILS = """\
 Single debits, uniform, over {clients} connections, while something else goes on in the daemon or
 beside it; the storefront that is read shares the cores. `times` is how often it was done during the

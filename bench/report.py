@@ -9,7 +9,7 @@ from bench.debits import TURNS, Turn
 from bench.figures import Figures, Spread
 from bench.goals import GOALS, Goal
 from bench.homes import TITLES
-from bench.load import Load
+from bench.load import LOOKS, Load
 from bench.machine import Machine
 from bench.stalls import STALL_MIN_S, STALLS
 from bench.world import Scale, case
@@ -26,6 +26,7 @@ def render(figures: Figures, machine: Machine, scale: Scale) -> str:
         _machine(figures, machine, scale),
         _goals(figures),
         _debits(figures),
+        _looks(figures),
         _tails(figures),
         _growth(figures, scale),
         _crediting(figures, scale),
@@ -81,10 +82,32 @@ def _debits(figures: Figures) -> str:
         (contender, TITLES[database], load.name, str(clients), *_cells(figures, name, endings))
         for database, turns in TURNS.items()
         for contender, load, clients in sorted(turns, key=_place)
+        if load is not LOOKS
         for name in (case(contender, database, load, clients),)
     ]
     header = ("who", "database", "load", "c", "debits/s", *endings[1:])
     return _section("Debits", prose.DEBITS, header, _filled(rows, 4))
+
+
+def _looks(figures: Figures) -> str:
+    endings = ("rate", "p50 ms", "p99 ms", "refused")
+    rows = [
+        (contender, TITLES[database], str(clients), *_cells(figures, name, endings), over)
+        for database, turns in TURNS.items()
+        for contender, load, clients in sorted(turns, key=_place)
+        if load is LOOKS
+        for name in (case(contender, database, load, clients),)
+        for over in (_over_peer(figures, database, name),)
+    ]
+    header = ("who", "database", "c", "checks/s", *endings[1:], "÷ the naive peer")
+    return _section("Balance checks", prose.LOOKS, header, _filled(rows, 3))
+
+
+def _over_peer(figures: Figures, database: str, name: str) -> str:
+    peer = case(PEER, database, LOOKS, 32)
+    if name != case(BRIDGE, database, LOOKS, 32):
+        return ""
+    return told(Spread.of(figures.ratios(f"{name} rate", (f"{peer} rate",))))
 
 
 def _place(turn: Turn) -> tuple[int, int, str, int]:

@@ -1,6 +1,6 @@
--- Sends debits with wrk, each with a new key; prints one line of JSON.
--- Arguments: keys' beginning, token, tenants, debits in a request, amount, milliseconds to wait
--- between two requests of a connection (0: none), "statuses" to count them or "" not to.
+-- Sends debits with wrk, each with a new key, or looks at balances; prints one line of JSON.
+-- Arguments: keys' beginning, token, tenants, debits in a request (0: looks), amount, milliseconds
+-- to wait between two requests of a connection (0: none), "statuses" to count them or "" not to.
 
 local threads = {}
 
@@ -11,8 +11,10 @@ end
 function init(args)
   beginning, tenants, batch, amount = args[1], tonumber(args[3]), tonumber(args[4]), args[5]
   local path = batch > 1 and "/v1/debits/batch" or "/v1/debits"
-  head = "POST " .. path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port ..
-    "\r\nAuthorization: Bearer " .. args[2] .. "\r\nContent-Type: application/json\r\n"
+  local usual = " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port ..
+    "\r\nAuthorization: Bearer " .. args[2] .. "\r\n"
+  head = "POST " .. path .. usual .. "Content-Type: application/json\r\n"
+  look = "GET /v1/tenants/tenant-%04d/balances/EUR" .. usual .. "\r\n"
   number = 0
   statuses = {}
   math.randomseed(tonumber(beginning:sub(-6), 16))
@@ -46,6 +48,9 @@ local function batched()
 end
 
 function request()
+  if batch == 0 then
+    return string.format(look, math.random(tenants))
+  end
   local keyed, body = "", ""
   if batch > 1 then
     body = batched()

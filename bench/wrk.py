@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.load import AMOUNT, Run, Sample, Target, beginning
 
-SCRIPT = Path(__file__).with_name("debits.lua")
+SCRIPT = Path(__file__).with_name("requests.lua")
 LATE_AFTER_S = 10
 """Seconds after which an answer counts as lost."""
 
@@ -18,7 +18,7 @@ def installed() -> bool:
 
 
 def drive(target: Target, run: Run) -> Sample:
-    """Send debits, one request at a time on each connection."""
+    """Send requests, one at a time on each connection."""
     load, clients, seconds, pause_ms, statuses = run
     arguments = (
         *(beginning(), target.token, load.tenants, load.batch, AMOUNT, pause_ms),
@@ -38,11 +38,12 @@ def drive(target: Target, run: Run) -> Sample:
 
 
 def parse(output: str, run: Run) -> Sample:
-    """Read what debits.lua printed, below what wrk says by itself."""
+    """Read what requests.lua printed, below what wrk says by itself."""
     told = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     answered = told["requests"] - told["refused"]
     return Sample(
         debits=answered * run.load.batch,
+        looks=0 if run.load.batch else answered,
         seconds=told["duration_us"] / 1e6,
         in_flight_max=(run.clients + told["lost"]) * run.load.batch,
         p50_ms=told["p50_us"] / 1e3,

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from bench import checks
-from bench.checks import Books, SumCheckError, debits, problems, read, read_told, require
+from bench.checks import (
+    Books,
+    SumCheckError,
+    debits,
+    problems,
+    read,
+    read_told,
+    require,
+    require_told,
+)
 from bench.homes import Files
 from bench.installation import TEMPLATE, prepare
 from bench.load import AMOUNT, FUNDS, TENANTS, Sample
@@ -45,6 +54,15 @@ def test_a_debit_of_another_amount_is_found() -> None:
     books = after(100)
     [problem] = problems(BEFORE, books._replace(debited=books.debited + 1), Sample(100, 1))
     assert "add up" in problem
+
+
+def test_a_balance_that_was_told_otherwise_than_it_is_is_found() -> None:
+    def rows(_query: str) -> list[tuple[str, int]]:
+        return [("acme", 30), ("beta", 0)]
+
+    require_told(rows, {"acme": 30, "beta": 0}.__getitem__)
+    with pytest.raises(SumCheckError, match="beta has 0, but was told 1"):
+        require_told(rows, {"acme": 30, "beta": 1}.__getitem__)
 
 
 @pytest.mark.parametrize(

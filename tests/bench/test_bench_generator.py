@@ -1,5 +1,6 @@
 """What the load generators send and say."""
 
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +8,7 @@ import pytest
 
 from bench import client, wrk
 from bench.client import Ask, Requests, answer_length
-from bench.load import BATCH, UNIFORM, Run, Target
+from bench.load import BATCH, LOOKS, UNIFORM, Run, Target
 
 SAID_BY_WRK = """\
 Running 1s test @ http://127.0.0.1:43935
@@ -51,6 +52,14 @@ def test_a_batch_counts_as_its_debits() -> None:
     assert (sample.debits, sample.in_flight_max) == (990 * 100, (4 + 2) * 100)
 
 
+def test_looks_are_counted_and_are_no_debits() -> None:
+    for sample in (
+        wrk.parse(SAID_BY_WRK, Run(LOOKS, 32, 1)),
+        client.merge([[{"200": 990, "503": 10}, 2, 0.0, 2.0, []]], Run(LOOKS, 32, 1)),
+    ):
+        assert (sample.debits, sample.looks, sample.in_flight_max, sample.rate) == (0, 990, 0, 495)
+
+
 def test_our_own_processes_make_one_sample() -> None:
     told = [
         [{"201": 3, "503": 1}, 0, 10.0, 11.5, [100, 200, 300, 400]],
@@ -89,6 +98,15 @@ def test_our_own_requests_are_whole_and_their_keys_new_and_ascending(batch: int)
     keys = [part[:22] for request in sent for part in request.split(b"0123456789ab")[1:]]
     assert len(keys) == 3 * batch
     assert keys == sorted(set(keys))
+
+
+def test_our_own_looks_ask_for_balances_of_several_tenants() -> None:
+    requests = Requests(Ask("127.0.0.1:1", "token", 1000, 0, 1, 1, 0, "0123456789ab", 0))
+    sent = {requests.next() for _ in range(30)}
+    assert len(sent) > 1
+    for request in sent:
+        assert re.match(rb"GET /v1/tenants/tenant-[0-9]{4}/balances/EUR HTTP/1.1\r\n", request)
+        assert b"\r\nAuthorization: Bearer token\r\n\r\n" in request
 
 
 def test_the_length_of_an_answer_is_known_once_its_head_is_there() -> None:

@@ -34,6 +34,13 @@ def test_it_debits(session: Session) -> None:
     assert (entry.amount, entry.balance_after, balance(session)) == (-70, 30, 30)
 
 
+def test_it_tells_what_is_left(session: Session) -> None:
+    peer.post(session, debit(70), "one")
+    assert peer.look(session, "acme", "EUR").balance == 30
+    with pytest.raises(HTTPException, match="no such wallet"):
+        peer.look(session, "stranger", "EUR")
+
+
 def test_a_repeated_key_debits_once(session: Session) -> None:
     first = peer.post(session, debit(70), "one").id
     assert peer.post(session, debit(70), "one").id == first

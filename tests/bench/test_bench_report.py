@@ -3,11 +3,11 @@
 import pytest
 
 from bench import costs, crediting, growth, soak, start, tails
-from bench.contenders import BRIDGE
+from bench.contenders import BRIDGE, PEER
 from bench.figures import Figures, Spread
 from bench.goals import GOALS
 from bench.homes import POSTGRESQL
-from bench.load import UNIFORM
+from bench.load import LOOKS, UNIFORM
 from bench.machine import Machine
 from bench.report import number, render, table, told
 from bench.stalls import STALLS
@@ -38,6 +38,7 @@ def everything() -> Figures:
     for name in (
         *(name for goal in GOALS for name in (goal.figure, *goal.over)),
         *(f"{tails.named(POSTGRESQL, one)} rate" for one in tails.SITUATIONS),
+        *(f"{case(who, POSTGRESQL, LOOKS, 32)} rate" for who in (BRIDGE, PEER)),
         growth.grown(POSTGRESQL, UNIFORM, entries),
         growth.empty(POSTGRESQL, UNIFORM, entries),
         f"{crediting.named(POSTGRESQL)} {crediting.SWEPT}",
@@ -83,6 +84,7 @@ def test_every_section_is_there_when_all_was_measured() -> None:
         "Machine",
         "Goals",
         "Debits",
+        "Balance checks",
         "Tails",
         "Growth",
         "Crediting",

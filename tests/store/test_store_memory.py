@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
 from shutil import copy
@@ -663,7 +664,13 @@ def test_while_one_half_is_written_the_other_is_decided_and_sent(
     database = Transparent(database_url)
     with contextlib.closing(database), working(database, clock, "event loop") as batcher:
         ask(batcher, adjustment(100))
-        waiting = [batcher.submit([debit(1)]) for _ in range(100)]
+
+        async def submitted() -> list[Future[list[Outcome]]]:
+            return [batcher.submit([debit(1)]) for _ in range(100)]
+
+        # In the loop, so that none is begun before all are there.
+        assert batcher._loop
+        waiting = asyncio.run_coroutine_threadsafe(submitted(), batcher._loop).result(WAIT_S)
         assert {summary(future.result(WAIT_S))[0] for future in waiting} == {"posted"}
         assert database.watched.open_at_most == 2
         assert balance(database) == 0

@@ -1,6 +1,7 @@
 """Who asks, and what they may: API keys as bearer tokens."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -46,6 +47,20 @@ class KeyRing:
         if age > KEY_CACHED_S * SECOND // 2:
             self._asked(token)
         return key
+
+    def known(self, token: str) -> ApiKey | None:
+        """Return a key that was found before; it may have been revoked since."""
+        key, _ = self._found.get(token, (None, 0))
+        return key
+
+    def confirm(self, token: str, then: Callable[[bool], None]) -> None:
+        """Ask for a key again, and call, telling whether it was found."""
+
+        def tell(asked: asyncio.Future[ApiKey | None]) -> None:
+            found = not asked.cancelled() and not asked.exception() and asked.result() is not None
+            then(found)
+
+        self._asked(token).add_done_callback(tell)
 
     def _asked(self, token: str) -> asyncio.Future[ApiKey | None]:
         """Ask for a key, once however many wait for it."""

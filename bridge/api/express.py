@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from bridge.api import middleware
 from bridge.api.auth import KeyRing
-from bridge.api.lanes import Ask, Lane, Reply, lane_of
+from bridge.api.lanes import Answer, Ask, Lane, Reply, lane_of
 from bridge.api.plain import Headers, headers
 from bridge.api.services import Desk
 from bridge.store.keys import ApiKey
@@ -28,9 +28,13 @@ PATIENCE_S = 1
 
 
 class Request(NamedTuple):
-    """A request whose head is plainly good. `missing` bytes of its body are still to come."""
+    """A request whose head is plainly good. `missing` bytes of its body are still to come.
+
+    Its key was found before, and may have been revoked since.
+    """
 
     lane: Lane
+    token: str
     key: ApiKey
     headers: Headers
     body: bytes
@@ -66,18 +70,34 @@ class Express:
         if lane is None or _telling_all():
             return None
         found = headers(raw, start + 2, end + 2)
-        scheme, _, token = found.get(b"authorization", b"").partition(b" ")
-        key = self._ring.at_once(token.decode()) if scheme == b"Bearer" else None
+        scheme, _, given = found.get(b"authorization", b"").partition(b" ")
+        token = given.decode() if scheme == b"Bearer" else ""
+        key = self._ring.known(token)
         length = lane.length(found)
         if key is None or lane.scope not in key.scopes or length is None:
             return None
         body = raw[end + 4 :]
-        return Request(lane, key, found, body, length - len(body), raw, since)
+        return Request(lane, token, key, found, body, length - len(body), raw, since)
 
     def read(self, request: Request) -> Ask | None:
         """Return what asks for the reply to a whole request, None where it is not plainly good."""
+        if self._ring.at_once(request.token):
+            return self._read(request)
+        # Else the first who come after some seconds of silence would all be the framework's.
+        return partial(self._confirm, request)
+
+    def _read(self, request: Request) -> Ask | None:
         caller = request.key.name
         return request.lane.read(self._services, caller, request.headers, request.body)
+
+    def _confirm(self, request: Request, answer: Answer) -> None:
+        def then(found: bool) -> None:
+            if found and (ask := self._read(request)):
+                ask(answer)
+            else:
+                answer(lambda: None)
+
+        self._ring.confirm(request.token, then)
 
     def refusal(self, request: Request, error: Exception) -> ASGIApp:
         """Return the app that explains to a request why it is refused."""

@@ -127,6 +127,7 @@ class _Daemon:
         async with AsyncExitStack() as stack:
             self._wiring.batcher.start(asyncio.get_running_loop())
             stack.push_async_callback(asyncio.to_thread, self._wiring.batcher.stop)
+            self._wiring.balances.can_ask()  # begin to connect
             stack.callback(self._wiring.balances.close)
             await asyncio.to_thread(self._tasks.start)
             stack.push_async_callback(self._end_tasks)

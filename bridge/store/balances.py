@@ -10,9 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import structlog
+
 from bridge.domain.wallet import Wallet, WalletId
 from bridge.store.database import Database
 from bridge.store.lookup import STATEMENTS, Lookup
+
+log = structlog.get_logger()
 
 
 class _Asked(NamedTuple):
@@ -56,5 +60,8 @@ class Balances:
         """Answer, while the database is busy with who asked meanwhile."""
         self._ask_for_all()
         wallets = {wallet.id: wallet for wallet in found}
-        for one in asked:
-            one.answer(wallets.get(one.wallet_id))
+        for wallet_id, answer in asked:
+            try:
+                answer(wallets.get(wallet_id))
+            except Exception:
+                log.exception("nobody took the balance")

@@ -560,6 +560,22 @@ def test_a_key_that_may_not_debit_or_was_revoked_is_refused_alike(warm: Both) ->
     assert ask("core").status == 201
 
 
+def test_a_key_that_is_asked_for_again_costs_no_way_through_the_framework(money: Api) -> None:
+    money.fund(5000)
+    way = Way(warm_lane(money), money._runner, io.StringIO())
+    open_balances(money)
+    money.clock.advance(KEY_CACHED_S)
+    token = money.token.encode()
+    asked = [plain(token, debit(n), "/v1/debits", {b"idempotency-key": b"%d" % n}) for n in (1, 2)]
+
+    async def together() -> list[list[Reply]]:
+        crowd = (*asked, look(token, "/v1/tenants/acme/balances/EUR"))
+        return await asyncio.gather(*(way.answers([one]) for one in crowd))
+
+    assert [reply.status for [reply] in money._runner.run(together())] == [201, 201, 200]
+    assert money.balance() == (5000 - 3, 0)
+
+
 def test_a_key_is_served_alike_the_first_time(both: Both) -> None:
     for amount in (1, 2):
         headers: Headers = {b"idempotency-key": b"%d" % amount}

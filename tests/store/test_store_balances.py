@@ -61,6 +61,17 @@ class CountingPen(Pen):
         return super().read(query, *parameters)
 
 
+async def opened(balances: Balances) -> None:
+    while not balances.can_ask():  # noqa: ASYNC110 - it tells nobody when it can
+        await asyncio.sleep(0.001)
+
+
+def asked(balances: Balances, wallet_id: WalletId) -> asyncio.Future[Wallet | None]:
+    answer: asyncio.Future[Wallet | None] = asyncio.get_running_loop().create_future()
+    balances.ask(wallet_id, answer.set_result)
+    return answer
+
+
 @pytest.fixture
 def counting(database_url: str) -> Iterator[Counting]:
     database = Counting(database_url)
@@ -70,23 +81,22 @@ def counting(database_url: str) -> Iterator[Counting]:
 
 @pytest.fixture
 def look(counting: Counting) -> Iterator[Look]:
-    """Ask for wallets at one moment, and return their balances, or None, in that order."""
+    """Ask for wallets at one moment, and for others in the next; return balances, or None."""
     balances = Balances(counting)
 
-    async def ask(*ids: WalletId) -> list[int | None]:
-        while not balances.can_ask():  # noqa: ASYNC110 - it tells nobody when it can
-            await asyncio.sleep(0.001)
-        answers = [asyncio.get_running_loop().create_future() for _ in ids]
-        for wallet_id, answer in zip(ids, answers, strict=True):
-            balances.ask(wallet_id, answer.set_result)
-        found: list[Wallet | None] = await asyncio.gather(*answers)
+    async def ask(*ids: WalletId, then: Sequence[WalletId] = ()) -> list[int | None]:
+        await opened(balances)
+        answers = [asked(balances, wallet_id) for wallet_id in ids]
+        await asyncio.sleep(0)
+        answers += [asked(balances, wallet_id) for wallet_id in then]
+        found = await asyncio.gather(*answers)
         return [wallet and wallet.balance for wallet in found]
 
     async def close() -> None:
         balances.close()
 
     with asyncio.Runner() as runner:
-        yield lambda *ids: runner.run(ask(*ids))
+        yield lambda *ids, **more: runner.run(ask(*ids, **more))
         runner.run(close())
 
 
@@ -106,33 +116,29 @@ def test_those_who_ask_at_one_moment_share_a_question(
 
 
 def test_those_who_ask_meanwhile_share_the_next_question(
-    database: Database, counting: Counting
+    database: Database, counting: Counting, look: Look
 ) -> None:
     posted(database, adjustment(5), adjustment(7, tenant_id="beta"))
-    balances, told = Balances(counting), list[tuple[str, int]]()
+    assert look(ACME, then=[ACME, BETA]) == [5, 5, 7]
+    assert counting.questions == 2
 
-    async def ask() -> None:
-        while not balances.can_ask():  # noqa: ASYNC110 - it tells nobody when it can
-            await asyncio.sleep(0.001)
-        done = asyncio.Event()
 
-        def first(wallet: Wallet | None) -> None:
-            then(wallet)
-            balances.ask(ACME, then)
-            balances.ask(BETA, then)
+def test_somebody_who_does_not_take_his_answer_keeps_nobody_else_from_his(
+    database: Database,
+) -> None:
+    posted(database, adjustment(5))
+    balances = Balances(database)
 
-        def then(wallet: Wallet | None) -> None:
-            assert wallet
-            told.append((wallet.tenant_id, counting.questions))
-            if len(told) == 3:
-                done.set()
-
-        balances.ask(ACME, first)
-        await done.wait()
+    async def ask() -> Wallet | None:
+        await opened(balances)
+        balances.ask(ACME, list[object]().remove)
+        found = await asked(balances, ACME)
         balances.close()
+        return found
 
-    asyncio.run(ask())
-    assert told == [("acme", 1), ("acme", 2), ("beta", 2)]
+    found = asyncio.run(ask())
+    assert found
+    assert found.balance == 5
 
 
 def test_a_question_that_fails_is_answered_with_nothing_and_the_next_is_asked_again(

@@ -87,6 +87,7 @@ def total(samples: Sequence[Sample]) -> Sample:
         in_flight_max=sum(one.in_flight_max for one in samples),
         refused=sum(one.refused for one in samples),
         lost=sum(one.lost for one in samples),
+        looks=sum(one.looks for one in samples),
     )
 
 

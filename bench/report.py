@@ -92,22 +92,23 @@ def _debits(figures: Figures) -> str:
 def _looks(figures: Figures) -> str:
     endings = ("rate", "p50 ms", "p99 ms", "refused")
     rows = [
-        (contender, TITLES[database], str(clients), *_cells(figures, name, endings), over)
+        (contender, TITLES[database], str(clients), *_cells(figures, name, endings), ratio)
         for database, turns in TURNS.items()
         for contender, load, clients in sorted(turns, key=_place)
         if load is LOOKS
         for name in (case(contender, database, load, clients),)
-        for over in (_over_peer(figures, database, name),)
+        for ratio in (_over_peer(figures, contender, database, clients),)
     ]
     header = ("who", "database", "c", "checks/s", *endings[1:], "÷ the naive peer")
     return _section("Balance checks", prose.LOOKS, header, _filled(rows, 3))
 
 
-def _over_peer(figures: Figures, database: str, name: str) -> str:
-    peer = case(PEER, database, LOOKS, 32)
-    if name != case(BRIDGE, database, LOOKS, 32):
+def _over_peer(figures: Figures, contender: str, database: str, clients: int) -> str:
+    """Return the ratio to the naive peer; nothing for itself, or where it was not asked so."""
+    if contender == PEER:
         return ""
-    return told(Spread.of(figures.ratios(f"{name} rate", (f"{peer} rate",))))
+    mine, peer = (f"{case(who, database, LOOKS, clients)} rate" for who in (contender, PEER))
+    return told(Spread.of(figures.ratios(mine, (peer,))))
 
 
 def _place(turn: Turn) -> tuple[int, int, str, int]:

@@ -45,7 +45,7 @@ class Entry(BaseModel):
     @classmethod
     def of(cls, entry: ledger.Entry) -> Self:
         """Show an entry."""
-        return cls(**shown.shown(entry))
+        return cls(**shown.entry(entry))
 
 
 class Entries(BaseModel):

@@ -14,7 +14,7 @@ from bridge.api.services import DeskHere
 from bridge.api.strict import StrictRoute
 from bridge.domain import renewal
 from bridge.domain.entry import Draft, Kind, Outcome, canonical_metadata, request_digest
-from bridge.store.shown import shown
+from bridge.store import shown
 
 CONTRA = "plans"
 """The other side of every debit: what the SaaS core sells."""
@@ -113,4 +113,4 @@ def became(draft: Draft, outcome: Outcome) -> dict[str, Any]:
     if outcome.entry is None:
         problem = problems.shape(moves.declined(draft, outcome))
         return {"status": outcome.status, "entry": None, "problem": problem}
-    return {"status": outcome.status, "entry": shown(outcome.entry), "problem": None}
+    return {"status": outcome.status, "entry": shown.entry(outcome.entry), "problem": None}

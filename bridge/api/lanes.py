@@ -17,15 +17,16 @@ from bridge.domain.errors import BridgeError
 from bridge.domain.money import is_currency
 from bridge.domain.tenant import is_tenant_id
 from bridge.domain.wallet import Wallet, WalletId
+from bridge.store import shown
 from bridge.store.balances import Balances
 from bridge.store.batcher import Batcher, Result
-from bridge.store.shown import balance, shown
 
 Told = tuple[int, bytes, bytes]
 """A status, more header lines and a body."""
 Reply = Callable[[], Told | None]
 """What is to be told; raises why nothing can be. None where the framework is to serve after all."""
 Answer = Callable[[Reply], None]
+"""Takes the reply."""
 Ask = Callable[[Answer], None]
 """What asks the store, and hands in the reply: once, at once or later, in the event loop."""
 
@@ -72,11 +73,9 @@ class Debits(NamedTuple):
     def read(self, services: Services, caller: str, headers: Headers, body: bytes) -> Ask | None:
         """Return what posts the drafts in one commit that other requests share."""
         drafts = self.drafts(body, caller, headers)
-        good = drafts and all(
-            is_tenant_id(draft.tenant_id, services.tenant_pattern) and is_currency(draft.currency)
-            for draft in drafts
-        )
-        return partial(self._post, services.batcher, drafts) if drafts and good else None
+        if not drafts or not all(_is_good(services, d.tenant_id, d.currency) for d in drafts):
+            return None
+        return partial(self._post, services.batcher, drafts)
 
     def _post(self, batcher: Batcher, drafts: Sequence[Draft], answer: Answer) -> None:
         def tell(result: Result) -> None:
@@ -107,20 +106,26 @@ class Balance(NamedTuple):
 
     def read(self, services: Services, _caller: str, _headers: Headers, _body: bytes) -> Ask | None:
         """Return what looks the wallet up by a question that other requests share."""
-        good = is_tenant_id(self.tenant_id, services.tenant_pattern) and is_currency(self.currency)
+        good = _is_good(services, self.tenant_id, self.currency)
         if not good or not services.balances.can_ask():
             return None
-        return partial(self._look_up, services.balances, services.clock())
+        wallet_id = WalletId(self.tenant_id, self.currency)
+        return partial(_look_up, services.balances, wallet_id, services.clock())
 
-    def _look_up(self, balances: Balances, now: Instant, answer: Answer) -> None:
-        def tell(wallet: Wallet | None) -> None:
-            answer(partial(_shown, wallet, now))
 
-        balances.ask(WalletId(self.tenant_id, self.currency), tell)
+def _is_good(services: Services, tenant_id: str, currency: str) -> bool:
+    return is_tenant_id(tenant_id, services.tenant_pattern) and is_currency(currency)
+
+
+def _look_up(balances: Balances, wallet_id: WalletId, now: Instant, answer: Answer) -> None:
+    def tell(wallet: Wallet | None) -> None:
+        answer(partial(_shown, wallet, now))
+
+    balances.ask(wallet_id, tell)
 
 
 def _shown(wallet: Wallet | None, now: Instant) -> Told | None:
-    return None if wallet is None else (200, b"", msgspec.json.encode(balance(wallet, now)))
+    return None if wallet is None else (200, b"", msgspec.json.encode(shown.balance(wallet, now)))
 
 
 # What an id is made of when it need not be escaped in a path.
@@ -150,7 +155,7 @@ def _answer_one(drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> Told:
     if outcome.entry is None:
         raise moves.declined(draft, outcome)
     replayed = _REPLAYED if outcome.status == REPLAYED else b""
-    return 201, replayed, msgspec.json.encode(shown(outcome.entry))
+    return 201, replayed, msgspec.json.encode(shown.entry(outcome.entry))
 
 
 def _answer_many(drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> Told:

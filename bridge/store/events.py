@@ -20,10 +20,9 @@ from bridge.domain.clock import Instant, isoformat
 from bridge.domain.entry import Entry, EntryId
 from bridge.domain.errors import BridgeError, NotFoundError
 from bridge.domain.event import Event, EventId
-from bridge.store import bulk, tables
+from bridge.store import bulk, shown, tables
 from bridge.store.among import among
 from bridge.store.outbox import Told
-from bridge.store.shown import shown
 
 EVENTS = tables.table(tables.Event)
 ENTRIES = tables.table(tables.Entry)
@@ -206,7 +205,7 @@ def _body(event: Event, entry: Entry | None) -> dict[str, Any]:
         "type": event.type,
         "timestamp": isoformat(entry.recorded_at if entry else event.occurred_at),
         "tenant_id": event.tenant_id or None,
-        "data": shown(entry) if entry else _data(event),
+        "data": shown.entry(entry) if entry else _data(event),
     }
 
 

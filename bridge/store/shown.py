@@ -8,7 +8,7 @@ from bridge.domain.entry import Entry, Kind
 from bridge.domain.wallet import Wallet
 
 
-def shown(entry: Entry) -> dict[str, Any]:
+def entry(entry: Entry) -> dict[str, Any]:
     """Return the members of an `Entry`; a debit's purpose is the last part of its source."""
     related, recorded_at = entry.related_version, isoformat(entry.recorded_at)
     happened_then = entry.occurred_at == entry.recorded_at

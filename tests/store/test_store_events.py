@@ -12,11 +12,10 @@ from bridge.domain.clock import DAY
 from bridge.domain.entry import Kind
 from bridge.domain.errors import NotFoundError
 from bridge.domain.event import Event, EventId, EventType, Happened
-from bridge.store import events, outbox
+from bridge.store import events, outbox, shown
 from bridge.store.database import Database
 from bridge.store.events import EventNotFoundError, EventsPrunedError, Wanted
 from bridge.store.outbox import Span, Told
-from bridge.store.shown import shown
 from tests.store.drafting import NOON, adjustment, debit, follow, hold, posted
 
 
@@ -169,7 +168,7 @@ def test_an_entry_that_is_gone_holds_up_nobody(database: Database) -> None:
         events.publish(tx, [Told(NOON, spans)], 0, NOON)
         told = [body["data"] for body in events.bodies(tx, events.after(tx, 0, 10))]
     assert told == [
-        shown(entry),
+        shown.entry(entry),
         {"id": "acme.EUR.2", "tenant_id": "acme", "currency": "EUR", "version": 2},
     ]
 
@@ -193,7 +192,7 @@ def test_an_event_says_what_the_api_says_of_its_entry(database: Database) -> Non
             "type": "wallet.credited",
             "timestamp": "2026-11-22T12:00:00.000000Z",
             "tenant_id": "acme",
-            "data": shown(entry),
+            "data": shown.entry(entry),
         },
         {
             "id": f"evt_2_{NOON + 5}",

@@ -22,6 +22,13 @@ KEEP_ALIVE_S = 75
 CONNECTIONS_WAITING_MAX = 2048
 """Connections the kernel keeps until they are accepted."""
 
+ACCEPTED_AT_ONCE = 16
+"""Connections accepted in one turn of the event loop.
+
+libuv accepts one from each socket (libuv/libuv#3696), and a turn with debits takes milliseconds:
+of a thousand callers that connect at once the last one waited for seconds.
+"""
+
 # Whoever reaches the socket must still have a key or a signature, as on a TCP port of the loopback.
 _SOCKET_MODE = 0o666
 
@@ -59,7 +66,12 @@ def release(listen: Listen) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but signals are the daemon's business."""
+    """uvicorn, but signals are the daemon's business, and a crowd is let in by the handful."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the sockets, and on copies of them: each is accepted from once in a turn."""
+        copies = [one.dup() for one in sockets or () for _ in range(ACCEPTED_AT_ONCE - 1)]
+        await super().startup([*(sockets or ()), *copies])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

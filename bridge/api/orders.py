@@ -16,7 +16,7 @@ from bridge.domain.money import AMOUNT_MAX
 from bridge.store import orders
 from bridge.store.explain import Explanation as Told
 from bridge.store.explain import SlotState, explain
-from bridge.store.orders import Seen
+from bridge.store.orders import HeldPlace, Seen
 
 router = APIRouter(tags=["orders"], responses=documented(404, 422))
 
@@ -133,10 +133,9 @@ async def list_held_orders(ask: Annotated[HeldOrdersAsk, Query()], desk: DeskHer
     if ask.storefront is not None:
         known_storefront(desk.services, ask.storefront)
     where = {} if ask.storefront is None else {"storefront": ask.storefront}
-    held = sorted(await desk.read(lambda tx: orders.held(tx, **where)), key=_place)
-    after = place(ask.cursor, int, str, int) if ask.cursor else None
-    rest = [seen for seen in held if after is None or _place(seen) > after]
-    shown, cursor = page(rest, ask.limit, _place)
+    before = HeldPlace(*place(ask.cursor, int, str, int)) if ask.cursor else None
+    found = await desk.read(orders.held, before, ask.limit + 1, **where)
+    shown, cursor = page(found, ask.limit, HeldPlace.of)
     return HeldOrders(data=list(map(HeldOrder.of, shown)), next_cursor=cursor)
 
 
@@ -159,7 +158,3 @@ def known_storefront(services: Services, name: str) -> Storefront:
     known = ", ".join(sorted(services.storefronts)) or "none"
     detail = f"no storefront {name!a}; these are configured: {known}"
     raise ProblemError(404, "storefront_not_found", detail)
-
-
-def _place(seen: Seen) -> list[int | str]:
-    return [-seen.changed_at, seen.storefront, seen.order_id]

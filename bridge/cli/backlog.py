@@ -122,7 +122,7 @@ def _endpoints(
     gone = [
         Endpoint(name, False, standing.behind, standing.failing_since, dead.get(name, 0), [])
         for name, standing in standings.items()
-        if name not in names and standing.behind
+        if name not in names
     ]
     return found + gone
 

@@ -15,9 +15,9 @@ def measure(
     """Set the gauges, and return the summary."""
     waiting = inbox.waiting(tx)
     metrics.inbox_waiting.set(waiting)
-    held = {name: orders.verdicts(tx, name).get(orders.HELD, 0) for name in storefronts}
-    for name, count in held.items():
-        metrics.orders_held.labels(name).set(count)
+    held = orders.held_by_storefront(tx)
+    for name in storefronts:
+        metrics.orders_held.labels(name).set(held.get(name, 0))
     states = [cursors.state(tx, name) for name in storefronts]
     return "; ".join(
         (

@@ -39,9 +39,11 @@ def of_event(tx: Connection, event: Event) -> list[Delivery]:
 
 def last_failure(tx: Connection, endpoint: str) -> str | None:
     """Return what was said last on the lane to an endpoint that fails for longest."""
-    failing = (LANES.c.endpoint == endpoint, LANES.c.failing_since.is_not(None))
-    longest = select(LANES.c.tenant_id, LANES.c.delivered_through).where(*failing)
-    for lane in tx.execute(longest.order_by(LANES.c.failing_since).limit(1)):
+    behind = (LANES.c.endpoint == endpoint, LANES.c.due_at.is_not(None))  # as all that fail are
+    failing = select(LANES.c.tenant_id, LANES.c.delivered_through).where(
+        *behind, LANES.c.failing_since.is_not(None)
+    )
+    for lane in tx.execute(failing.order_by(LANES.c.failing_since).limit(1)):
         its = (ATTEMPTS.c.tenant_id == lane.tenant_id, ATTEMPTS.c.seq > lane.delivered_through)
         said = select(ATTEMPTS.c.because).where(*its, ATTEMPTS.c.endpoint == endpoint)
         because: str | None = tx.scalar(said.order_by(ATTEMPTS.c.attempted_at.desc()).limit(1))

@@ -1,9 +1,9 @@
 """Orders as last seen: what the storefront said, what became of it, what was posted for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal_column, select, tuple_
 
 from bridge.domain.clock import Instant
 from bridge.domain.drift import Slot
@@ -59,6 +59,19 @@ class Seen(NamedTuple):
 
 PostedFor = Mapping[int, Mapping[tuple[Slot, int], int]]
 """What was posted, by order id: (slot, generation) to amount in minor units."""
+
+
+class HeldPlace(NamedTuple):
+    """Where a held order stands in the list of them; of equal changes the last name comes first."""
+
+    changed_at: Instant
+    storefront: str
+    order_id: int
+
+    @classmethod
+    def of(cls, seen: Seen) -> Self:
+        """Return the place of an order."""
+        return cls(seen.changed_at, seen.storefront, seen.order_id)
 
 
 class Sighting(NamedTuple):
@@ -151,12 +164,29 @@ def credited(tx: Connection, storefront: str, since: Instant, until: Instant) ->
     return list(tx.execute(query).scalars())
 
 
-def held(tx: Connection, **where: str) -> list[Seen]:
-    """Return the held orders, newest change first; `where` names columns and their values."""
-    query = select(ORDERS).where(
-        ORDERS.c.verdict == HELD, *(ORDERS.c[k] == v for k, v in where.items())
-    )
-    return [Seen._make(row) for row in tx.execute(query.order_by(ORDERS.c.changed_at.desc()))]
+def held(
+    tx: Connection, before: HeldPlace | None = None, limit: int | None = None, /, **where: str
+) -> list[Seen]:
+    """Return the held orders, newest change first; `where` names columns and their values.
+
+    Of all pages the one behind the place `before`, of so many at most.
+    """
+    query = select(ORDERS).where(_IS_HELD, *(ORDERS.c[k] == v for k, v in where.items()))
+    place = [ORDERS.c[name] for name in HeldPlace._fields]
+    if before is not None:
+        query = query.where(tuple_(*place) < before)
+    newest_first = query.order_by(*(column.desc() for column in place))
+    return [Seen._make(row) for row in tx.execute(newest_first.limit(limit))]
+
+
+def held_by_storefront(tx: Connection) -> dict[str, int]:
+    """Count the held orders of each storefront that has any; looks at no others."""
+    query = select(ORDERS.c.storefront, func.count()).where(_IS_HELD)
+    return {row[0]: row[1] for row in tx.execute(query.group_by(ORDERS.c.storefront))}
+
+
+# Said, not handed over: a planner that does not know the verdict cannot take the index of these.
+_IS_HELD = ORDERS.c.verdict == literal_column(f"'{HELD}'")
 
 
 def verdicts(tx: Connection, storefront: str) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, and_, or_, select, text
+from sqlalchemy import Connection, select, text, tuple_
 
 from bridge.domain.clock import Instant
 from bridge.domain.entry import Entry, EntryId, Kind
@@ -148,18 +148,19 @@ def entries(
     before: EntryId | None = None,
     limit: int,
 ) -> list[Entry]:
-    """Return a tenant's entries, wallet by wallet in currency order, newest first.
+    """Return a tenant's entries, wallet by wallet, newest first; the last currency comes first.
 
-    `before` is the last entry of the page before.
+    `before` is the last entry of the page before. The order is the key's, read backwards: no page
+    sorts a tenant's entries, however many there are.
     """
+    place = tuple_(ENTRIES.c.currency, ENTRIES.c.version)
     query = select(ENTRIES).where(ENTRIES.c.tenant_id == tenant_id)
     if currency is not None:
         query = query.where(ENTRIES.c.currency == currency)
     if before is not None:
-        same = and_(ENTRIES.c.currency == before.currency, ENTRIES.c.version < before.version)
-        query = query.where(or_(ENTRIES.c.currency > before.currency, same))
-    ordered = query.order_by(ENTRIES.c.currency, ENTRIES.c.version.desc()).limit(limit)
-    return [Entry._make(row) for row in tx.execute(ordered)]
+        query = query.where(place < (before.currency, before.version))
+    newest_first = query.order_by(ENTRIES.c.currency.desc(), ENTRIES.c.version.desc())
+    return [Entry._make(row) for row in tx.execute(newest_first.limit(limit))]
 
 
 def statement(tx: Connection, tenant_id: str, currency: str) -> Iterator[Entry]:

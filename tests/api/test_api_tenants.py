@@ -100,7 +100,7 @@ def test_entries_come_in_pages_newest_first(money: Api) -> None:
         if page["next_cursor"] is None:
             break
         cursor = {"cursor": page["next_cursor"]}
-    assert seen == [f"acme.{currency}.{n}" for currency in ("EUR", "USD") for n in (3, 2, 1)]
+    assert seen == [f"acme.{currency}.{n}" for currency in ("USD", "EUR") for n in (3, 2, 1)]
 
 
 def test_entries_can_be_of_one_currency(money: Api) -> None:

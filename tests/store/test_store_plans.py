@@ -24,7 +24,7 @@ from bridge.store import (
 )
 from bridge.store.database import Connection, Database
 from bridge.store.inbox import Hint
-from bridge.store.orders import Seen
+from bridge.store.orders import HeldPlace, Seen
 from bridge.store.renewal_payments import ByHand
 from tests.depositing import deposit, payment_request
 from tests.renewing import renewal
@@ -83,8 +83,17 @@ WORK: dict[str, Work] = {
     "what renewals need": lambda tx: renewals.coming(tx, [WalletId("t5", "EUR")]),
     "the renewal that is late": renewals.oldest,
     "renewals put off": lambda tx: renewals.put_off(tx, NOON, NOON + 1),
+    "held orders counted": orders.held_by_storefront,
     "key": lambda tx: keys.find(tx, "bridge_x"),
     "findings": lambda tx: runs.findings(tx, "run_0", 0, 10),
+}
+PAGES: dict[str, Work] = {
+    "entries": lambda tx: reports.entries(tx, "busy", limit=10),
+    "more entries": lambda tx: reports.entries(
+        tx, "busy", before=EntryId("busy", "EUR", 500), limit=10
+    ),
+    "held orders": lambda tx: orders.held(tx, None, 10),
+    "more held orders": lambda tx: orders.held(tx, HeldPlace(500, "main", 500), 10),
 }
 
 
@@ -95,8 +104,10 @@ def filled(database: Database) -> Database:
     posted(database, adjustment(1000), hold(5))
     posted(database, *(adjustment(10, tenant_id=f"t{n}") for n in many))
     posted(database, *(effect(10, tenant_id=f"t{n}", order_id=n) for n in many))
+    posted(database, *(adjustment(10, tenant_id="busy") for _ in many))
     with database.write() as tx:
         orders.add(tx, [Seen("main", n) for n in many])
+        orders.add(tx, [Seen("held", n, verdict="held", changed_at=n) for n in many])
         for n in many:
             deposits.add(tx, deposit(n, tenant_id=f"t{n}", order_id=n))
             payment_requests.add(tx, payment_request(n, tenant_id=f"t{n}"))
@@ -116,25 +127,35 @@ def analyze(database: Database) -> None:
 
 
 def test_no_statement_reads_a_whole_table(filled: Database) -> None:
-    assert scans(filled, WORK) == []
+    assert plans_with(SCAN, filled, WORK | PAGES) == []
 
 
-# What a parameter or a WITH makes is read wholly; it is as long as the batch.
-_SCAN = {
-    "sqlite": r"\bSCAN (?!(?:item|asked|touched|told)\b|\(subquery|CONSTANT|\d)",
+def test_no_page_of_what_grows_is_sorted_before_it_is_cut(filled: Database) -> None:
+    """However many entries a tenant has, a page of them costs what a page has."""
+    assert plans_with(SORT, filled, PAGES) == []
+
+
+SORT = {"sqlite": r"\bUSE TEMP B-TREE\b", "postgresql": r"\bSort\b"}
+# What a parameter or a WITH makes is read wholly; it is as long as the batch. So is the index of the
+# lanes that are due; it has no others.
+SCAN = {
+    "sqlite": r"\bSCAN (?!(?:item|asked|touched|told|lanes USING INDEX lanes_due)\b"
+    r"|\(subquery|CONSTANT|\d)",
     "postgresql": r"\bSeq Scan on\b",
 }
 
 
-def scans(database: Database, works: Mapping[str, Work]) -> list[tuple[str, str]]:
-    """The plans that read a whole table, each with the name of the work that takes it."""
-    scan = _SCAN["sqlite" if database.is_sqlite else "postgresql"]
+def plans_with(
+    pattern: Mapping[str, str], database: Database, works: Mapping[str, Work]
+) -> list[tuple[str, str]]:
+    """The plans in which a pattern is found, each with the name of the work that takes it."""
+    sought = pattern["sqlite" if database.is_sqlite else "postgresql"]
     found: list[tuple[str, str]] = []
     with database.write() as tx:
         for name, work in works.items():
             plans = [plan(tx, *statement) for statement in statements_of(tx, work).items()]
             assert plans, name
-            found += [(name, one) for one in plans if re.search(scan, one)]
+            found += [(name, one) for one in plans if re.search(sought, one)]
     return found
 
 

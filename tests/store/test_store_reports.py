@@ -105,7 +105,7 @@ class TestEntries:
         made = posted(database, *(adjustment(n, currency=c) for n, c in enumerate(currencies, 1)))
         posted(database, adjustment(1, tenant_id="other"))
         read = [entry for page in pages(database, limit) for entry in page]
-        assert read == sorted(made, key=lambda e: (e.currency, -e.version))
+        assert read == sorted(made, key=lambda e: (e.currency, e.version), reverse=True)
         euros = [entry for page in pages(database, limit, "EUR") for entry in page]
         assert euros == [entry for entry in read if entry.currency == "EUR"]
 

@@ -1,9 +1,11 @@
 """What happened, who is told of it, and how that went."""
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, text
 from sqlmodel import Field, SQLModel
 
 from bridge.store.tables.columns import ROWID, integer, key
+
+_IS_DUE = text("due_at IS NOT NULL")
 
 
 class Waiting(SQLModel, table=True):
@@ -50,7 +52,10 @@ class Lane(SQLModel, table=True):
     """How far an endpoint was told of a tenant's events, as `store.lanes.Lane` has it."""
 
     __tablename__ = "lanes"
-    __table_args__ = (Index("lanes_due", "endpoint", "due_at"),)
+    __table_args__ = (
+        # Without those that were told everything, which are most.
+        Index("lanes_due", "endpoint", "due_at", postgresql_where=_IS_DUE, sqlite_where=_IS_DUE),
+    )
 
     tenant_id: str = key()
     endpoint: str = key()

@@ -1,9 +1,11 @@
 """What was seen of storefronts and their orders."""
 
-from sqlalchemy import Index, LargeBinary, String, Text
+from sqlalchemy import Index, LargeBinary, String, Text, text
 from sqlmodel import Field, SQLModel
 
 from bridge.store.tables.columns import integer, key
+
+_IS_HELD = text("verdict = 'held'")
 
 
 class Order(SQLModel, table=True):
@@ -13,6 +15,16 @@ class Order(SQLModel, table=True):
     __table_args__ = (
         Index("orders_created", "storefront", "created_at"),
         Index("orders_verdict", "verdict", "storefront"),
+        # In the order in which they are listed. Orders that are credited are not in it.
+        Index(
+            "orders_held",
+            "verdict",
+            "changed_at",
+            "storefront",
+            "order_id",
+            postgresql_where=_IS_HELD,
+            sqlite_where=_IS_HELD,
+        ),
     )
 
     storefront: str = key()

@@ -165,6 +165,14 @@ def orders() -> None:
     )
     op.create_index("orders_created", "orders", ["storefront", "created_at"], unique=False)
     op.create_index("orders_verdict", "orders", ["verdict", "storefront"], unique=False)
+    op.create_index(
+        "orders_held",
+        "orders",
+        ["verdict", "changed_at", "storefront", "order_id"],
+        unique=False,
+        postgresql_where=sa.text("verdict = 'held'"),
+        sqlite_where=sa.text("verdict = 'held'"),
+    )
     op.create_table(
         "sightings",
         key("storefront"),

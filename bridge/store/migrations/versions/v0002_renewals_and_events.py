@@ -130,7 +130,14 @@ def events() -> None:
         number("claimed_until"),
         sa.PrimaryKeyConstraint("tenant_id", "endpoint"),
     )
-    op.create_index("lanes_due", "lanes", ["endpoint", "due_at"], unique=False)
+    op.create_index(
+        "lanes_due",
+        "lanes",
+        ["endpoint", "due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
     op.create_table(
         "attempts",
         key("tenant_id"),

@@ -136,8 +136,8 @@ def test_no_page_of_what_grows_is_sorted_before_it_is_cut(filled: Database) -> N
 
 
 SORT = {"sqlite": r"\bUSE TEMP B-TREE\b", "postgresql": r"\bSort\b"}
-# What a parameter or a WITH makes is read wholly; it is as long as the batch. So is the index of the
-# lanes that are due; it has no others.
+# What a parameter or a WITH makes is read wholly; it is as long as the batch. So is the index of
+# the lanes that are due; it has no others.
 SCAN = {
     "sqlite": r"\bSCAN (?!(?:item|asked|touched|told|lanes USING INDEX lanes_due)\b"
     r"|\(subquery|CONSTANT|\d)",

@@ -48,7 +48,8 @@ def demo(
     from bridge.cli.stage import built
     from bridge.sandbox import RefusedError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what it runs behind deaf to INT
+        signal.signal(number, signal.default_int_handler)
     _forget_settings()
     screen = console()
     with contextlib.suppress(KeyboardInterrupt), _directory(keep) as directory:

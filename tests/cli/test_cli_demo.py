@@ -123,7 +123,9 @@ def test_it_does_not_play_in_a_directory_with_something_in_it(played: tuple[str,
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
-    command = demo("--pause", "60", "--keep", str(tmp_path / "kept"))
+    """Also where a shell started it in the background, with SIGINT ignored."""
+    command = ["env", "--ignore-signal=INT"]
+    command += demo("--pause", "60", "--keep", str(tmp_path / "kept"))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -1,6 +1,6 @@
 """`bridge verify`: right books are found right, and whatever was tampered with is named."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import text
@@ -44,6 +44,18 @@ def test_empty_books_and_empty_wallets_are_right(database: Database) -> None:
             text("INSERT INTO wallets SELECT tenant_id, 'USD', 0, 0, 0, :h FROM tenants"),
             {"h": bytes(32)},
         )
+    assert problems(database) == []
+
+
+def test_books_are_right_whatever_order_the_tenants_names_have_elsewhere(
+    database: Database,
+) -> None:
+    """The tables are read side by side, byte by byte: a dictionary's order would mix wallets up."""
+    for tenant_id in ("a", "B", "a-b", "aB", "_", "~", "10", "9"):
+        for currency in ("EUR", "USD"):
+            place: dict[str, Any] = {"tenant_id": tenant_id, "currency": currency}
+            posted(database, adjustment(1000, **place), hold(200, **place))
+            posted(database, effect(500, order_id=7, **place))
     assert problems(database) == []
 
 
@@ -131,6 +143,10 @@ CASES = {
     "an open hold invented": Case(
         "INSERT INTO open_holds VALUES ('other', 'USD', 1, 0)",
         "wallet other.USD: its open holds differ",
+    ),
+    "an open hold on a wallet that does not exist": Case(
+        "INSERT INTO open_holds SELECT 'ghost', currency, version, expires_at FROM open_holds",
+        "wallet ghost.EUR: its open holds differ",
     ),
 }
 

@@ -36,6 +36,7 @@ def upgrade() -> None:
     op.add_column("storefronts", number("stale_since", nullable=True))
     renewals()
     events()
+    deliveries()
     alerts()
 
 
@@ -91,7 +92,7 @@ def renewals() -> None:
 
 
 def events() -> None:
-    """What happened, who is to be told of it, and how that went."""
+    """What happened."""
     rowid = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "outbox",
@@ -118,6 +119,10 @@ def events() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("events_tenant", "events", ["tenant_id", "seq"], unique=False)
+
+
+def deliveries() -> None:
+    """Who is to be told of it, and how that went."""
     op.create_table(
         "lanes",
         key("tenant_id"),

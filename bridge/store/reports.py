@@ -151,14 +151,14 @@ def entries(
     """Return a tenant's entries, wallet by wallet, newest first; the last currency comes first.
 
     `before` is the last entry of the page before. The order is the key's, read backwards: no page
-    sorts a tenant's entries, however many there are.
+    sorts a tenant's entries, however many there are. SQLite would, if a currency were named twice.
     """
-    place = tuple_(ENTRIES.c.currency, ENTRIES.c.version)
     query = select(ENTRIES).where(ENTRIES.c.tenant_id == tenant_id)
     if currency is not None:
         query = query.where(ENTRIES.c.currency == currency)
     if before is not None:
-        query = query.where(place < (before.currency, before.version))
+        place = tuple_(ENTRIES.c.currency, ENTRIES.c.version) < (before.currency, before.version)
+        query = query.where(ENTRIES.c.version < before.version if currency else place)
     newest_first = query.order_by(ENTRIES.c.currency.desc(), ENTRIES.c.version.desc())
     return [Entry._make(row) for row in tx.execute(newest_first.limit(limit))]
 

@@ -92,6 +92,10 @@ PAGES: dict[str, Work] = {
     "more entries": lambda tx: reports.entries(
         tx, "busy", before=EntryId("busy", "EUR", 500), limit=10
     ),
+    "entries of a wallet": lambda tx: reports.entries(tx, "busy", currency="EUR", limit=10),
+    "more entries of a wallet": lambda tx: reports.entries(
+        tx, "busy", currency="EUR", before=EntryId("busy", "EUR", 500), limit=10
+    ),
     "held orders": lambda tx: orders.held(tx, None, 10),
     "more held orders": lambda tx: orders.held(tx, HeldPlace(500, "main", 500), 10),
 }

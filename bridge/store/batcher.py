@@ -95,6 +95,7 @@ class Batcher:
         """Begin to work, in the event loop that serves the requests; without it, in the thread."""
         self._loop = loop
         self._open = True
+        metrics.backlog.set_function(lambda: self.backlog)
         self._thread.start()
         if loop is not None:
             loop.call_soon_threadsafe(self._memory.can_ask)
@@ -169,7 +170,6 @@ class Batcher:
         batch = self._take()
         if batch is None:
             return
-        metrics.backlog.set(len(self._calls))
         if self._loop is not None and self._memory.can_ask():
             self._memory.ask_recall(batch.drafts, partial(self._ask_write, batch))
             return
@@ -182,7 +182,6 @@ class Batcher:
         One is written while the other is answered, and comes back, and is read and decided.
         """
         with self._lock:
-            self._end_if_done()
             if not self._due():
                 return None
             calls: list[_Call] = []
@@ -256,8 +255,10 @@ class Batcher:
         with self._lock:
             self._about = self._present()
             self._under_way.remove(batch)
+            self._end_if_done()
         self._hand_over()
-        self._begin()
+        if self._calls:
+            self._begin()
         for call, result in zip(batch.calls, batch.results, strict=True):
             try:
                 call.answer(result)

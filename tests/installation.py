@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -120,11 +121,20 @@ webhook_secret_file = "webhook_secret"
     return installation
 
 
+PORTS = range(20_000, 32_000, 4)
+"""Below those that the kernel gives away: they may be gone before bridge listens."""
+
+
 def free_port() -> int:
-    """A port that is free now, for what must know its own address before it listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, for what must know its own address before it listens.
+
+    The three behind it are given to nobody else.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Daemon:

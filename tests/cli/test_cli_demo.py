@@ -5,25 +5,19 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.installation import free_port
+
 END_TIMEOUT_S = 60
 
 
 def demo(*options: str) -> list[str]:
     return [sys.executable, "-m", "bridge", "demo", "--port", str(free_port()), *options]
-
-
-def free_port() -> int:
-    """A port that is free; the three behind it need not be."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,8 @@ def entries(
         query = query.where(ENTRIES.c.currency == currency)
     if before is not None:
         place = tuple_(ENTRIES.c.currency, ENTRIES.c.version) < (before.currency, before.version)
-        query = query.where(ENTRIES.c.version < before.version if currency else place)
+        in_wallet = ENTRIES.c.version < before.version
+        query = query.where(in_wallet if before.currency == currency else place)
     newest_first = query.order_by(ENTRIES.c.currency.desc(), ENTRIES.c.version.desc())
     return [Entry._make(row) for row in tx.execute(newest_first.limit(limit))]
 

@@ -111,6 +111,22 @@ def test_entries_can_be_of_one_currency(money: Api) -> None:
     assert money.get("/v1/tenants/acme/entries", currency="JPY").json()["data"] == []
 
 
+def test_entries_of_one_currency_come_in_pages_too(money: Api) -> None:
+    """A cursor keeps its place even where it comes from the pages of another currency."""
+    for amount in (1, 2, 3):
+        money.fund(amount)
+        money.fund(amount, currency="USD")
+    path = "/v1/tenants/acme/entries"
+    first = money.get(path, currency="EUR", limit=2).json()
+    second = money.get(path, currency="EUR", limit=2, cursor=first["next_cursor"]).json()
+    assert [entry["id"] for entry in first["data"]] == ["acme.EUR.3", "acme.EUR.2"]
+    assert [entry["id"] for entry in second["data"]] == ["acme.EUR.1"]
+    assert second["next_cursor"] is None
+    above = money.get(path, currency="USD", limit=1).json()["next_cursor"]
+    assert len(money.get(path, currency="EUR", cursor=above).json()["data"]) == 3
+    assert money.get(path, currency="USD", cursor=first["next_cursor"]).json()["data"] == []
+
+
 def test_a_page_has_bounds_and_an_unknown_question_is_refused(api: Api) -> None:
     api.put("/v1/tenants/acme")
     path = "/v1/tenants/acme/entries"
